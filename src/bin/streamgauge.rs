@@ -1,0 +1,3 @@
+//! Runs and checks the catalog on this computer.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Heron: submits, watches and kills topologies through the API server and the tracker.

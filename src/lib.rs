@@ -1,0 +1,26 @@
+//! streamgauge tests the performance of streaming applications from a commit.
+//!
+//! The modules follow the way of the data: a commit's settings are deployed, records are replayed, the application
+//! is measured over exactly that window, people are told. A module knows only the modules above it.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
+//! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
+//! | [`heron`] | deploy: submit, watch and kill Heron topologies |
+//! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
+//! | [`prometheus`], [`verdict`] | measure: metric packs over the window, checks, the verdict |
+//! | [`slack`] | tell |
+//! | [`local`] | runs and checks the Tasks and Pipelines on this computer, without a cluster |
+//! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, a stand-in for Heron, an inbox for Slack |
+
+pub mod heron;
+pub mod kafka;
+pub mod loader;
+pub mod local;
+pub mod prometheus;
+pub mod report;
+pub mod sandbox;
+pub mod slack;
+pub mod step;
+pub mod verdict;

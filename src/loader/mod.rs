@@ -1,0 +1,1 @@
+//! The data loader: an exact number of records, on schedule, counted.

@@ -1,0 +1,1 @@
+//! Runs and checks Tasks and Pipelines on this computer, without a cluster.

@@ -1,0 +1,1 @@
+//! Prometheus: metric packs, evaluated over exactly the window of the load.

@@ -1,0 +1,412 @@
+//! `report.json`: the one file that carries a run from step to step. Its schema is `schemas/report.schema.json`.
+//!
+//! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::step::{Exit, ExitClass};
+
+/// The version of the report's form that this program writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole report. Every part is there once its step has written it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The version of the report's form.
+    pub schema_version: u32,
+    /// What was run, for which commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// The application as it was deployed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// The load as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// What was measured over the window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+    /// What was demanded of the measurements, and whether it was met.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// The judgement on the whole run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why steps failed, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<StepError>,
+    /// Parts that this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            run: None,
+            app: None,
+            load: None,
+            metrics: Vec::new(),
+            checks: Vec::new(),
+            verdict: None,
+            errors: Vec::new(),
+            other: Map::new(),
+        }
+    }
+}
+
+/// What was run, for which commit. Empty strings mean that nobody said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Run {
+    /// The PipelineRun's name.
+    pub id: String,
+    /// The Pipeline's name.
+    pub pipeline: String,
+    /// When the first step of the run began.
+    pub started_at: Option<Timestamp>,
+    /// When the verdict was known.
+    pub finished_at: Option<Timestamp>,
+    /// The repository under test.
+    pub repository: String,
+    /// The commit under test.
+    pub commit: String,
+    /// The commit's message.
+    pub message: String,
+    /// The commit's author.
+    pub author: String,
+    /// The pull request's number.
+    pub pull_request: String,
+}
+
+/// The application as it was deployed: what really runs, not what was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct App {
+    /// `heron` or `flink`.
+    pub engine: String,
+    /// The topology's or job's name.
+    pub name: String,
+    /// The properties this commit set, in the order given.
+    pub properties: Map<String, Value>,
+    /// The components as the engine planned them.
+    pub components: Vec<Component>,
+    /// When the engine took the application.
+    pub deployed_at: Option<Timestamp>,
+    /// When it was truly running.
+    pub ready_at: Option<Timestamp>,
+}
+
+/// A component of the application.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Component {
+    /// Its name in the topology.
+    pub name: String,
+    /// `spout`, `bolt`, `source`, `operator` or `sink`.
+    pub kind: String,
+    /// How many instances it has.
+    pub parallelism: u32,
+    /// CPU cores of one instance.
+    pub cpu: Option<f64>,
+    /// Memory of one instance.
+    pub ram_bytes: Option<u64>,
+    /// Disk of one instance.
+    pub disk_bytes: Option<u64>,
+}
+
+/// The load as it was given: counts in records, rate in records a second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Load {
+    /// Which loader: `builtin`.
+    pub engine: String,
+    /// The topic that was replayed.
+    pub source: String,
+    /// The topic it was replayed to.
+    pub target: String,
+    /// The form of the load over time: `constant`.
+    pub profile: String,
+    /// Duration × rate.
+    pub planned: u64,
+    /// Read from the source.
+    pub read: u64,
+    /// Acknowledged by the target's broker.
+    pub acked: u64,
+    /// Visible in the target to a read_committed consumer.
+    pub visible: u64,
+    /// The rate that was asked for.
+    pub rate: f64,
+    /// The rate that was reached over the window.
+    pub achieved_rate: f64,
+    /// From when the first record was due to when the last was acknowledged.
+    pub window: Option<Window>,
+    /// From when a record was due to when it was handed to the producer.
+    pub send_delay: Option<Latency>,
+    /// From when a record was handed to the producer to its acknowledgement.
+    pub ack_latency: Option<Latency>,
+    /// Whether this load was the one asked for: `pass`, `fail` or `inconclusive`, with its cause.
+    pub verdict: Option<Verdict>,
+}
+
+/// A stretch of time, start and end included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+}
+
+/// A distribution of latencies, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile.
+    pub p999: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// One measured metric: a number over the window, and how it went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metric {
+    /// Its name in the metric pack.
+    pub name: String,
+    /// The component it was measured on; empty for the whole application.
+    pub component: String,
+    /// Its unit: `records/s`, `ms`, `%`, `records`, `instances`.
+    pub unit: String,
+    /// Which way is better.
+    pub direction: Direction,
+    /// Its value over the window; none when it could not be measured, and never 0 in its place.
+    pub value: Option<f64>,
+    /// How it went, as (Unix seconds, value).
+    pub series: Vec<(f64, f64)>,
+    /// How many samples the value stands on.
+    pub samples: u64,
+    /// The query as it was sent.
+    pub query: String,
+    /// What makes it doubtful.
+    pub warnings: Vec<String>,
+}
+
+/// Which way a metric is better.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Higher is better.
+    Higher,
+    /// Lower is better.
+    Lower,
+    /// Neither: it is there to be known.
+    #[default]
+    None,
+}
+
+/// What was demanded of a metric, and whether it was met.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// The metric's name.
+    pub metric: String,
+    /// The component; empty for the whole application.
+    #[serde(default)]
+    pub component: String,
+    /// The demand as it was written: `>= 0.98 * load`.
+    pub criterion: String,
+    /// The measured value; none when there was none.
+    pub value: Option<f64>,
+    /// The demand as a number, in the metric's unit.
+    pub limit: Option<f64>,
+    /// Whether it was met.
+    pub status: Status,
+    /// Why, in one line.
+    pub cause: String,
+}
+
+/// A judgement and its cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The judgement.
+    pub status: Status,
+    /// Its cause in one line that a person understands.
+    pub cause: String,
+}
+
+/// The four judgements. `Inconclusive` is not green: there was not enough to judge by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every demand was met.
+    Pass,
+    /// Met, with something to look at.
+    Warn,
+    /// A demand was not met.
+    Fail,
+    /// It could not be judged.
+    Inconclusive,
+}
+
+impl Status {
+    /// The word in reports and results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Inconclusive => "inconclusive",
+        }
+    }
+
+    /// The exit code of a program that ends with this judgement.
+    pub fn exit(self) -> Exit {
+        match self {
+            Self::Pass | Self::Warn => Exit::Done,
+            Self::Fail => Exit::VerdictFail,
+            Self::Inconclusive => Exit::Inconclusive,
+        }
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepError {
+    /// The program.
+    pub program: String,
+    /// Its exit code.
+    pub exit_code: u8,
+    /// What it said, a cause a line.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl StepError {
+    /// An error that happens now.
+    pub fn now(program: &str, exit_code: u8, message: String) -> Self {
+        Self { program: program.to_owned(), exit_code, message, at: Timestamp::now() }
+    }
+}
+
+/// Why a report could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read.
+    #[error("cannot read the report {}", path.display())]
+    Read {
+        /// The report.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file is not a report.
+    #[error("{} is not a report of version {SCHEMA_VERSION}", path.display())]
+    Form {
+        /// The report.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The file is a report of a later version.
+    #[error("{} is a report of version {version}, this program knows up to {SCHEMA_VERSION}: use one image for all steps", path.display())]
+    Version {
+        /// The report.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// The file could not be written.
+    #[error("cannot write the report {}: is the workspace writable?", path.display())]
+    Write {
+        /// The report.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+impl ExitClass for Error {
+    fn exit(&self) -> Exit {
+        Exit::Usage
+    }
+}
+
+/// Reads a report; none when there is no such file.
+pub fn read(path: &Path) -> Result<Option<Report>, Error> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+    };
+    let report: Report =
+        serde_json::from_slice(&text).map_err(|source| Error::Form { path: path.to_owned(), source })?;
+    if report.schema_version > SCHEMA_VERSION {
+        return Err(Error::Version { path: path.to_owned(), version: report.schema_version });
+    }
+    Ok(Some(report))
+}
+
+/// Changes a report, or makes one. The file is replaced in one move, so that nobody reads half of it.
+pub fn update(path: &Path, change: impl FnOnce(&mut Report)) -> Result<(), Error> {
+    let mut report = read(path)?.unwrap_or_default();
+    change(&mut report);
+    write(path, &report).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, report: &Report) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)?;
+    // Steps of one run may have different users: all may read and go on writing the file.
+    let everyone = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new().permissions(everyone).tempfile_in(folder)?;
+    serde_json::to_writer_pretty(&mut file, report)?;
+    std::io::Write::write_all(&mut file, b"\n")?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_keeps_what_other_steps_and_other_versions_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/report.json");
+        update(&path, |report| report.run = Some(Run { commit: "c0ffee".into(), ..Run::default() })).unwrap();
+        let mut text: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        text["tomorrow"] = Value::from(1);
+        std::fs::write(&path, text.to_string()).unwrap();
+        update(&path, |report| report.verdict = Some(Verdict { status: Status::Pass, cause: "ok".into() })).unwrap();
+        let report = read(&path).unwrap().unwrap();
+        assert_eq!(report.run.unwrap().commit, "c0ffee");
+        assert_eq!(report.other["tomorrow"], 1);
+        assert_eq!(report.verdict.unwrap().status, Status::Pass);
+    }
+
+    #[test]
+    fn a_later_version_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        std::fs::write(&path, r#"{"schemaVersion": 2}"#).unwrap();
+        assert!(matches!(read(&path), Err(Error::Version { version: 2, .. })));
+    }
+}

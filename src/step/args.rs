@@ -1,0 +1,137 @@
+//! Arguments that all programs have, and the types their values are parsed into.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+/// The arguments that all programs have.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Step")]
+pub struct StepArgs {
+    /// report.json, the file that carries the run from step to step; made when it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+
+    /// Write the result NAME to FILE, as $(results.NAME.path) gives it in a Task; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    pub result: Vec<KeyValue>,
+
+    /// Give up after this time, as 90s, 30m or 2h
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub timeout: Seconds,
+
+    /// How log lines on stderr look
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// How log lines on stderr look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Plain,
+    /// One JSON object a line
+    Json,
+}
+
+/// A `key=value` argument. The key ends at the first `=`; the value may hold more of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyValue {
+    /// What stands before the first `=`; never empty.
+    pub key: String,
+    /// What stands behind it; may be empty.
+    pub value: String,
+}
+
+impl FromStr for KeyValue {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok(Self { key: key.to_owned(), value: value.to_owned() }),
+            _ => Err(format!("{text:?} is not key=value")),
+        }
+    }
+}
+
+impl fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+/// A length of time as Tekton and Prometheus write it: `90s`, `30m`, `1h30m`, `500ms`; a bare number is seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self(Duration::from_secs(3600))
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is not a time such as 90s, 30m or 1h30m");
+        if let Ok(seconds) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| wrong());
+        }
+        let mut rest = text;
+        let mut total = Duration::ZERO;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+            rest = &rest[digits..];
+            let end = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let unit = match &rest[..end] {
+                "ms" => 0.001,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                "d" => 86_400.0,
+                _ => return Err(wrong()),
+            };
+            total += Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+            rest = &rest[end..];
+        }
+        if text.is_empty() { Err(wrong()) } else { Ok(Self(total)) }
+    }
+}
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}s", self.0.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_hold_more_equal_signs() {
+        let parsed: KeyValue = "sasl.jaas.config=a=b".parse().unwrap();
+        assert_eq!((parsed.key.as_str(), parsed.value.as_str()), ("sasl.jaas.config", "a=b"));
+        assert!("=x".parse::<KeyValue>().is_err());
+        assert!("x".parse::<KeyValue>().is_err());
+    }
+
+    #[test]
+    fn times_are_read_as_tekton_writes_them() {
+        let seconds = |text: &str| text.parse::<Seconds>().map(|time| time.0.as_secs_f64());
+        assert_eq!(seconds("90s"), Ok(90.0));
+        assert_eq!(seconds("1h30m"), Ok(5400.0));
+        assert_eq!(seconds("1h0m0s"), Ok(3600.0));
+        assert_eq!(seconds("500ms"), Ok(0.5));
+        assert_eq!(seconds("20"), Ok(20.0));
+        for wrong in ["", "h", "5 m", "-3s", "5y", "1h5"] {
+            assert!(seconds(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Progress of long work: a bar on a terminal, a log line every 10 s elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a log line tells the progress where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Tells how far a piece of work of known size is.
+#[derive(Debug)]
+pub struct Progress {
+    what: &'static str,
+    total: u64,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Progress of `what` ("records copied") out of `total`.
+    pub fn new(what: &'static str, total: u64) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {eta}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(total).with_style(style).with_message(what)
+        });
+        Self { what, total, bar, last_line: Instant::now() }
+    }
+
+    /// Tells that `done` of the work is done.
+    pub fn set(&mut self, done: u64) {
+        match &self.bar {
+            Some(bar) => bar.set_position(done),
+            None if self.last_line.elapsed() >= LINE_EVERY => {
+                self.last_line = Instant::now();
+                tracing::info!("{}: {done} of {}", self.what, self.total);
+            }
+            None => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
