@@ -2,11 +2,15 @@
 //!
 //! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
 
+mod number;
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use number::number;
 
 use crate::step::{Exit, ExitClass};
 

@@ -1,0 +1,10 @@
+//! Tells a Slack channel how a run went.
+
+use std::process::ExitCode;
+
+use streamgauge::slack::{Args, run};
+use streamgauge::step;
+
+fn main() -> ExitCode {
+    step::main(|args: &Args| &args.step, run)
+}

@@ -1,0 +1,270 @@
+//! The text of a run's message, in Slack's mrkdwn.
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use crate::report::{Report, Run, Status, number};
+
+/// Slack cuts texts at about 40,000 characters and advises 4,000.
+const LONGEST: usize = 4000;
+
+/// The most of an error that a message shows; the log has the rest.
+const LONGEST_ERROR: usize = 600;
+
+/// How the run ended, as the Pipeline knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// `$(tasks.status)`.
+    pub status: String,
+    /// The statuses of single tasks.
+    pub tasks: Vec<TaskStatus>,
+    /// The run's name, for when there is no report.
+    pub run_id: String,
+    /// The run's page.
+    pub link: String,
+    /// Why the report could not be read.
+    pub unreadable: Option<String>,
+}
+
+/// How one task ended: `deploy=Failed`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// The task's name in the Pipeline.
+    pub name: String,
+    /// Tekton's word: Succeeded, Failed, None (skipped or never started).
+    pub status: String,
+}
+
+impl FromStr for TaskStatus {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, status)) if !name.is_empty() => Ok(Self { name: name.to_owned(), status: status.to_owned() }),
+            _ => Err(format!("{text:?} is not NAME=STATUS")),
+        }
+    }
+}
+
+/// The message of a run: the verdict or what went wrong, what was run, and the numbers.
+pub fn text(report: &Report, outcome: &Outcome) -> String {
+    let mut text = headline(report, outcome);
+    text.push_str(&run_line(report.run.as_ref(), outcome));
+    if report.verdict.is_none() {
+        text.push_str(&failure_lines(report, outcome));
+    }
+    let mut text = shorten(text.trim_end(), LONGEST);
+    if let Some(table) = table(report) {
+        let room = LONGEST.saturating_sub(text.chars().count() + "\n``````".len());
+        if room > 0 {
+            let _ = write!(text, "\n```{}```", shorten(&escape(&table), room));
+        }
+    }
+    text
+}
+
+fn headline(report: &Report, outcome: &Outcome) -> String {
+    let app = report.app.as_ref().map(|app| app.name.as_str()).filter(|name| !name.is_empty());
+    let subject = escape(app.unwrap_or("performance test"));
+    match &report.verdict {
+        Some(verdict) => {
+            let sign = match verdict.status {
+                Status::Pass => ":white_check_mark:",
+                Status::Warn => ":warning:",
+                Status::Fail => ":x:",
+                Status::Inconclusive => ":grey_question:",
+            };
+            format!("{sign} *{subject}: {}*\n{}\n", verdict.status.as_str(), escape(&verdict.cause))
+        }
+        None if outcome.status == "Succeeded" || outcome.status == "Completed" => {
+            format!(":grey_question: *{subject}: the run ended without a verdict*\n")
+        }
+        None => format!(":x: *{subject}: the run failed*\n"),
+    }
+}
+
+/// Which run of which commit this was; what nobody said is left out.
+fn run_line(run: Option<&Run>, outcome: &Outcome) -> String {
+    let run = run.cloned().unwrap_or_default();
+    let id = if run.id.is_empty() { &outcome.run_id } else { &run.id };
+    let mut parts = Vec::new();
+    match (id.as_str(), outcome.link.as_str()) {
+        ("", "") => {}
+        ("", link) => parts.push(linked(link, "run")),
+        (id, "") => parts.push(escape(id)),
+        (id, link) => parts.push(linked(link, id)),
+    }
+    if !run.commit.is_empty() {
+        let short: String = run.commit.chars().take(8).collect();
+        parts.push(format!("`{}` {}", escape(&short), escape(run.message.lines().next().unwrap_or_default())));
+    }
+    if !run.author.is_empty() {
+        parts.push(format!("by {}", escape(&run.author)));
+    }
+    if !run.pull_request.is_empty() {
+        parts.push(format!("pull request {}", escape(&run.pull_request)));
+    }
+    if parts.is_empty() { String::new() } else { parts.join(" · ") + "\n" }
+}
+
+/// Which tasks failed, and why, as far as the report tells.
+fn failure_lines(report: &Report, outcome: &Outcome) -> String {
+    let mut lines = String::new();
+    for task in &outcome.tasks {
+        if !matches!(task.status.as_str(), "Succeeded" | "None" | "") {
+            let _ = writeln!(lines, "• task `{}`: {}", escape(&task.name), escape(&task.status));
+        }
+    }
+    for error in &report.errors {
+        let message = shorten(&error.message, LONGEST_ERROR);
+        let _ = writeln!(lines, "• {} (exit {}): {}", escape(&error.program), error.exit_code, escape(&message));
+    }
+    if let Some(reason) = &outcome.unreadable {
+        let _ = writeln!(lines, "• the report cannot be read: {}", escape(reason));
+    } else if report.errors.is_empty() {
+        lines.push_str("• no step left a reason in the report: see the run's log\n");
+    }
+    lines
+}
+
+fn linked(url: &str, text: &str) -> String {
+    // `|` and `>` end a link early.
+    let url: String = url.chars().filter(|c| !matches!(c, '|' | '<' | '>') && !c.is_whitespace()).collect();
+    format!("<{}|{}>", url.replace('&', "&amp;"), escape(text).replace('|', "/"))
+}
+
+/// Escapes foreign text: the three characters that Slack asks for, so that `<!channel>` and links stay text, and the
+/// fence of a code block.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("```", "'''")
+}
+
+fn shorten(text: &str, longest: usize) -> String {
+    if text.chars().count() <= longest {
+        return text.to_owned();
+    }
+    text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The load and every measured metric, one a line; none when there is neither.
+fn table(report: &Report) -> Option<String> {
+    let mut rows = Vec::new();
+    if let Some(load) = &report.load {
+        rows.push([
+            "load".to_owned(),
+            load.target.clone(),
+            format!("{} records at {}/s", number(load.acked as f64), number(load.achieved_rate)),
+        ]);
+    }
+    for metric in &report.metrics {
+        let value = metric
+            .value
+            .map_or_else(|| "not measured".to_owned(), |value| format!("{} {}", number(value), metric.unit));
+        rows.push([metric.name.clone(), metric.component.clone(), value]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let (first, second) = (width(0)?, width(1)?);
+    let lines: Vec<String> =
+        rows.iter().map(|[name, component, value]| format!("{name:first$}  {component:second$}  {value}")).collect();
+    Some(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{App, Load, Metric, StepError, Verdict};
+
+    fn failed() -> Outcome {
+        let tasks = vec!["deploy=Failed".parse().unwrap(), "load=None".parse().unwrap()];
+        Outcome { status: "Failed".into(), tasks, ..Outcome::default() }
+    }
+
+    #[test]
+    fn a_verdict_comes_first_then_the_run_then_the_numbers() {
+        let report = Report {
+            run: Some(Run {
+                id: "performance-test-x7".into(),
+                commit: "c0ffee1234567".into(),
+                message: "Use <28> transformers & more\n\nbody".into(),
+                author: "ads".into(),
+                pull_request: "12".into(),
+                ..Run::default()
+            }),
+            app: Some(App { name: "preprocessor".into(), ..App::default() }),
+            load: Some(Load {
+                target: "ads-events-test".into(),
+                acked: 600_000,
+                achieved_rate: 10_000.0,
+                ..Load::default()
+            }),
+            metrics: vec![
+                Metric {
+                    name: "tps".into(),
+                    component: "transformer".into(),
+                    unit: "records/s".into(),
+                    value: Some(9800.4),
+                    ..Metric::default()
+                },
+                Metric { name: "lag".into(), unit: "records".into(), ..Metric::default() },
+            ],
+            verdict: Some(Verdict { status: Status::Fail, cause: "transformer saturated: 9,800/s < 10,000/s".into() }),
+            ..Report::default()
+        };
+        let outcome = Outcome { link: "https://tekton/run?a=1&b=2".into(), ..failed() };
+        insta::assert_snapshot!(text(&report, &outcome), @r"
+        :x: *preprocessor: fail*
+        transformer saturated: 9,800/s &lt; 10,000/s
+        <https://tekton/run?a=1&amp;b=2|performance-test-x7> · `c0ffee12` Use &lt;28&gt; transformers &amp; more · by ads · pull request 12
+        ```load  ads-events-test  600,000 records at 10,000/s
+        tps   transformer      9,800 records/s
+        lag                    not measured```
+        ");
+    }
+
+    #[test]
+    fn without_a_verdict_it_says_which_task_failed_and_why() {
+        let mut report = Report::default();
+        report.errors.push(StepError::now(
+            "deploy-heron-app",
+            5,
+            "topology \"preprocessor\" is not running\n  because: transformer: 20 of 28".into(),
+        ));
+        insta::assert_snapshot!(text(&report, &failed()), @r#"
+        :x: *performance test: the run failed*
+        • task `deploy`: Failed
+        • deploy-heron-app (exit 5): topology "preprocessor" is not running
+          because: transformer: 20 of 28
+        "#);
+    }
+
+    #[test]
+    fn a_missing_report_becomes_a_message_that_says_where_to_look() {
+        let outcome = Outcome { run_id: "performance-test-x7".into(), ..failed() };
+        insta::assert_snapshot!(text(&Report::default(), &outcome), @r"
+        :x: *performance test: the run failed*
+        performance-test-x7
+        • task `deploy`: Failed
+        • no step left a reason in the report: see the run's log
+        ");
+    }
+
+    #[test]
+    fn foreign_text_cannot_ring_the_channel_or_leave_its_fence() {
+        let report = Report {
+            app: Some(App { name: "<!channel>```".into(), ..App::default() }),
+            metrics: vec![Metric { name: "```<!here>".into(), ..Metric::default() }],
+            ..Report::default()
+        };
+        let text = text(&report, &Outcome::default());
+        assert!(!text.contains("<!"), "{text}");
+        assert_eq!(text.matches("```").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_cut_inside_its_fence() {
+        let metric = Metric { name: "x".repeat(5000), ..Metric::default() };
+        let cut = text(&Report { metrics: vec![metric], ..Report::default() }, &failed());
+        assert_eq!(cut.chars().count(), LONGEST);
+        assert!(cut.ends_with("…```"), "{cut}");
+    }
+}
