@@ -1,5 +1,7 @@
 //! `send-slack` against a server that answers as Slack does: errors come with HTTP 200, waits with 429.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Json, State};
