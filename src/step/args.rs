@@ -1,7 +1,7 @@
 //! Arguments that all programs have, and the types their values are parsed into.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,6 +26,13 @@ pub struct StepArgs {
     /// How log lines on stderr look
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
+}
+
+/// A file of an optional workspace, as a Task passes it: `--token-file=$(workspaces.slack.path)/token`. When the workspace
+/// is not bound its path is empty and the file becomes `/token`, which is not there: then it was not given. Any other file
+/// that is missing is the caller's mistake, to be found when it is read.
+pub fn mounted(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|file| *file != Path::new("") && (file.parent() != Some(Path::new("/")) || file.exists()))
 }
 
 /// How log lines on stderr look.
@@ -120,6 +127,13 @@ mod tests {
         assert_eq!((parsed.key.as_str(), parsed.value.as_str()), ("sasl.jaas.config", "a=b"));
         assert!("=x".parse::<KeyValue>().is_err());
         assert!("x".parse::<KeyValue>().is_err());
+    }
+
+    #[test]
+    fn a_file_of_an_unbound_workspace_was_not_given() {
+        assert_eq!(mounted(Some(Path::new("/no-such-token"))), None);
+        assert_eq!(mounted(Some(Path::new(""))), None);
+        assert_eq!(mounted(Some(Path::new("/mnt/no-such-token"))), Some(Path::new("/mnt/no-such-token")));
     }
 
     #[test]
