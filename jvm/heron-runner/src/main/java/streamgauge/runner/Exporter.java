@@ -11,16 +11,18 @@ import java.util.concurrent.locks.LockSupport;
 /** Collects every instance's metrics at the end of an interval. */
 final class Exporter implements Runnable {
   /** How long a busy instance may take to answer for the user's metrics; later answers go into the next interval. */
-  private static final long ANSWER_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+  private static final long ANSWER_MILLIS = 1_000;
 
   private static final double BYTES_PER_MB = 1024 * 1024;
 
   private final Engine engine;
+  private final long answerNanos;
   private final OperatingSystemMXBean process =
       (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
 
-  Exporter(Engine engine) {
+  Exporter(Engine engine, long intervalMillis) {
     this.engine = engine;
+    this.answerNanos = TimeUnit.MILLISECONDS.toNanos(Math.min(ANSWER_MILLIS, intervalMillis / 2));
   }
 
   @Override
@@ -51,8 +53,8 @@ final class Exporter implements Runnable {
     engine.events().metrics(time, collected, stmgrs);
   }
 
-  private static void awaitAnswers(Collection<Instance> instances) {
-    long end = System.nanoTime() + ANSWER_NANOS;
+  private void awaitAnswers(Collection<Instance> instances) {
+    long end = System.nanoTime() + answerNanos;
     while (System.nanoTime() < end && !instances.stream().allMatch(Instance::hasUserMetrics)) {
       LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(2));
     }

@@ -65,7 +65,7 @@ public final class Main {
 
     ScheduledExecutorService timers = Executors.newScheduledThreadPool(2, Main::timerThread);
     long interval = plan.exportIntervalMs();
-    timers.scheduleAtFixedRate(new Exporter(engine), interval, interval, TimeUnit.MILLISECONDS);
+    timers.scheduleAtFixedRate(new Exporter(engine, interval), interval, interval, TimeUnit.MILLISECONDS);
     if (log != null) {
       timers.scheduleAtFixedRate(log, 1, 1, TimeUnit.SECONDS);
     }

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -17,7 +18,18 @@ final class Enricher {
   private static final List<String> SEGMENTS = List.of("new", "casual", "regular", "loyal", "vip");
   private static final int ADVERTISERS = 97;
 
+  private static final byte[] SAMPLE =
+      "{\"eventId\":\"0\",\"type\":\"click\",\"userId\":\"u\",\"campaignId\":1,\"price\":0.5}".getBytes(StandardCharsets.UTF_8);
+  private static final int WARM_UP_EVENTS = 500;
+
   private Enricher() {}
+
+  /** Loads what parsing needs, so that the first real events do not wait for it. */
+  static void warmUp() {
+    for (int i = 0; i < WARM_UP_EVENTS; i++) {
+      parse(SAMPLE).ifPresent(event -> write(enrich(event)));
+    }
+  }
 
   /** The event in these bytes, if it is one. */
   static Optional<ObjectNode> parse(byte[] value) {

@@ -36,6 +36,7 @@ public final class Transformer extends BaseRichBolt {
   @Override
   public void prepare(Map<String, Object> config, TopologyContext context, OutputCollector collector) {
     this.collector = collector;
+    Enricher.warmUp();
     pacer = new Pacer(Clock.SYSTEM, lookupNanos);
     malformed = context.registerMetric("malformed-events", new CountMetric(), METRIC_SECONDS);
     bots = context.registerMetric("bot-events", new CountMetric(), METRIC_SECONDS);
