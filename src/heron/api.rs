@@ -18,7 +18,7 @@ const SERVER: &str = "API server";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The form fields that are not config overrides. `dry_run` counts by being there, whatever its value.
-const FORM: [&str; 10] = [
+const FORM: [&str; 11] = [
     "name",
     "cluster",
     "role",
@@ -29,6 +29,7 @@ const FORM: [&str; 10] = [
     "dry_run",
     "dry_run_format",
     "verbose",
+    "verbose_gc",
 ];
 
 /// A client of Heron's API server.
@@ -64,7 +65,7 @@ impl Api {
 
     /// Refuses a config override that the API server would take for one of its form's own fields.
     pub fn check_config(config: &[KeyValue]) -> Result<(), Error> {
-        match config.iter().find(|entry| FORM.contains(&entry.key.as_str()) || entry.key == "verbose_gc") {
+        match config.iter().find(|entry| FORM.contains(&entry.key.as_str())) {
             Some(entry) => Err(Error::Property {
                 key: entry.key.clone(),
                 why: "the API server's form has a field of this name, so it is no config override".to_owned(),
@@ -76,14 +77,19 @@ impl Api {
     /// The version of Heron, as `0.20.5-incubating`.
     pub async fn version(&self) -> Result<String, Error> {
         let operation = "ask for the version";
-        let body = self.ask(operation, self.request(Method::GET, &["version"])).await?;
-        let version: Version = serde_json::from_str(&body).map_err(|_| Error::Refused {
+        let wrong = |status, words| Error::Refused {
             operation: operation.to_owned(),
             server: SERVER,
-            status: 200,
-            words: words(reqwest::StatusCode::OK, &body),
-            hint: "; is --service-url the API server?",
+            status,
+            words,
+            hint: "; is --service-url the API server's address?",
+        };
+        let body = self.ask(operation, self.request(Method::GET, &["version"])).await.map_err(|error| match error {
+            Error::Refused { status, words, .. } => wrong(status, words),
+            error => error,
         })?;
+        let version: Version =
+            serde_json::from_str(&body).map_err(|_| wrong(200, words(reqwest::StatusCode::OK, &body)))?;
         Ok(version.version)
     }
 

@@ -118,7 +118,8 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let mut wait = Wait::within(step.timeout());
     let Args { target, .. } = &args;
     let (api, tracker) = (Api::new(target)?, Tracker::new(target)?);
-    tracing::info!("Heron {} at {}", api.version().await?, target.service_url);
+    let version = api.version().await?;
+    tracing::info!("Heron {version} at {}", target.service_url);
     known(&tracker, target, &mut wait).await?;
 
     let made = args.main().run(target, step.stop()).await?;
