@@ -1,0 +1,114 @@
+//! `delete-heron-app`: kills a topology and waits until it is gone.
+
+use std::time::{Duration, Instant};
+
+use super::api::Api;
+use super::tracker::{Answer, Tracker};
+use super::wait::Wait;
+use super::{Error, Target};
+use crate::step::{Exit, Failure, Step, StepArgs};
+
+/// What a kill is answered with where a scheduler service runs and the topology is missing, is only just coming up or is
+/// already going.
+const NO_SCHEDULER: &str = "Failed to get scheduler location";
+/// How often a kill that was not taken is repeated: a topology that is only just coming up can be killed a moment later.
+const KILL_EVERY: Duration = Duration::from_secs(2);
+/// How long the tracker may not know of a topology that was just submitted: it reads the state every 5 s.
+const TRACKER_LAG: Duration = Duration::from_secs(6);
+
+/// Kills a Heron topology and waits until it is gone. A topology that is not there is no error.
+#[derive(Debug, clap::Parser)]
+#[command(name = "delete-heron-app")]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+
+    /// What all steps have.
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Whether there was anything to remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// There was, and it is gone.
+    Killed,
+    /// There was nothing.
+    WasMissing,
+}
+
+/// Kills the topology and waits until it is gone.
+pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    let target = &args.target;
+    target.check()?;
+    let mut wait = Wait::within(step.timeout());
+    tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
+    match remove(&Api::new(target)?, &Tracker::new(target)?, target, &mut wait).await? {
+        Removed::Killed => {
+            tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())
+        }
+        Removed::WasMissing => tracing::info!("topology {} was not running: nothing to delete", target.topology),
+    }
+    Ok(Exit::Done)
+}
+
+/// Kills the topology, and waits until the tracker does not know it in two answers in a row.
+pub(super) async fn remove(api: &Api, tracker: &Tracker, target: &Target, wait: &mut Wait) -> Result<Removed, Error> {
+    let mut kill = Kill::default();
+    let mut known = matches!(tracker.info(target).await, Ok(Answer::Known(_)));
+    let mut unknown: Option<Instant> = None;
+    loop {
+        kill.again(api, target).await?;
+        let words = match wait.forgive(tracker.info(target).await)? {
+            Ok(Answer::Unknown) => {
+                let enough = if kill.taken { Duration::ZERO } else { TRACKER_LAG };
+                if unknown.is_some_and(|since| since.elapsed() >= enough) {
+                    return Ok(if known { Removed::Killed } else { Removed::WasMissing });
+                }
+                unknown.get_or_insert_with(Instant::now);
+                "the tracker no longer knows it".to_owned()
+            }
+            Ok(Answer::Known(info)) => {
+                (known, unknown) = (true, None);
+                format!("the tracker still shows it as {:?}{}", info.execution_state.status, kill.tell())
+            }
+            Ok(Answer::Unclear(words)) | Err(words) => {
+                unknown = None;
+                format!("the tracker cannot tell: {words}{}", kill.tell())
+            }
+        };
+        if !wait.pause(|| format!("waiting for the end of topology {}: {words}", target.topology)).await {
+            return Err(Error::NotGone { topology: target.topology.clone(), waited: wait.elapsed(), words });
+        }
+    }
+}
+
+/// A kill that is repeated until the API server takes it.
+#[derive(Debug, Default)]
+struct Kill {
+    taken: bool,
+    tried: Option<Instant>,
+    refused: Option<Error>,
+}
+
+impl Kill {
+    async fn again(&mut self, api: &Api, target: &Target) -> Result<(), Error> {
+        if self.taken || self.tried.is_some_and(|tried| tried.elapsed() < KILL_EVERY) {
+            return Ok(());
+        }
+        self.tried = Some(Instant::now());
+        match api.kill(target).await {
+            Ok(()) => self.taken = true,
+            Err(error) if error.says(NO_SCHEDULER) || error.says("does not exist") => self.refused = Some(error),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn tell(&self) -> String {
+        match &self.refused {
+            Some(error) if !self.taken => format!("; {error}"),
+            _ => String::new(),
+        }
+    }
+}

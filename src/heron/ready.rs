@@ -1,0 +1,159 @@
+//! When a topology is truly running. Its status alone does not tell: Heron 0.20.5 says `Running` before any instance is up.
+
+use std::time::{Duration, Instant};
+
+use super::tracker::{Answer, ExceptionLog, Info, Tracker};
+use super::wait::Wait;
+use super::{Error, Target};
+use crate::report::Component;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The components as main made them.
+    pub components: &'a [Component],
+    /// When an older topology of the same name was submitted, in Unix seconds: that one does not count.
+    pub not_from: Option<i64>,
+    /// How long all must be well without a break.
+    pub hold: Duration,
+}
+
+/// What one look at the topology shows.
+#[derive(Debug, Default)]
+struct Look {
+    /// What is missing; nothing when all is well.
+    missing: Vec<String>,
+    /// The exceptions since the topology was submitted; none when nobody could tell.
+    exceptions: Option<Exceptions>,
+    info: Info,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+struct Exceptions {
+    count: u64,
+    last: String,
+}
+
+/// Waits until the topology is truly running, and stays so for the hold; returns what the tracker knows about it then.
+pub(super) async fn wait(
+    tracker: &Tracker,
+    target: &Target,
+    wanted: Wanted<'_>,
+    wait: &mut Wait,
+) -> Result<Info, Error> {
+    let mut well_since: Option<Instant> = None;
+    let mut exceptions_before = None;
+    loop {
+        let look = wait.forgive(look(tracker, target, wanted).await)?.unwrap_or_else(Look::nothing);
+        let count = look.exceptions.as_ref().map(|exceptions| exceptions.count);
+        let growing = exceptions_before.is_some_and(|before| count.is_some_and(|now| now > before));
+        exceptions_before = count.or(exceptions_before);
+        well_since = match look.missing.is_empty() && !growing {
+            true => well_since.or_else(|| Some(Instant::now())),
+            false => None,
+        };
+        let held = well_since.map(|since| since.elapsed());
+        if held.is_some_and(|held| held >= wanted.hold) {
+            return Ok(look.info);
+        }
+        let told = look.tell(held, wanted.hold);
+        if !wait.pause(|| format!("waiting for topology {}: {told}", target.topology)).await {
+            return Err(Error::NotReady { topology: target.topology.clone(), waited: wait.elapsed(), missing: told });
+        }
+    }
+}
+
+impl Look {
+    fn nothing(words: String) -> Self {
+        Self { missing: vec![words], ..Self::default() }
+    }
+
+    /// What is missing, in a line.
+    fn tell(&self, held: Option<Duration>, hold: Duration) -> String {
+        let mut parts = self.missing.clone();
+        parts.extend(held.map(|held| format!("all is up since {} of {} s", held.as_secs(), hold.as_secs_f64())));
+        parts.extend(self.exceptions.as_ref().filter(|exceptions| exceptions.count > 0).map(Exceptions::tell));
+        parts.join(", ")
+    }
+}
+
+async fn look(tracker: &Tracker, target: &Target, wanted: Wanted<'_>) -> Result<Look, Error> {
+    let info = match tracker.info(target).await? {
+        Answer::Known(info) if Some(info.execution_state.submission_time) == wanted.not_from => {
+            return Ok(Look::nothing("the tracker still shows the topology that was killed".to_owned()));
+        }
+        Answer::Known(info) => info,
+        Answer::Unknown => return Ok(Look::nothing("the tracker does not know it".to_owned())),
+        Answer::Unclear(words) => return Ok(Look::nothing(format!("the tracker says: {words}"))),
+    };
+    let mut missing = missing(&info, wanted.components);
+    if info.enveloped {
+        missing.extend(unregistered(tracker, target, &info).await?);
+    }
+    let exceptions = exceptions(tracker, target, wanted.components).await?;
+    // While instances are missing, exceptions are only a help to tell why.
+    match exceptions {
+        Err(words) if missing.is_empty() => Ok(Look::nothing(format!("exceptions cannot be told: {words}"))),
+        exceptions => Ok(Look { missing, exceptions: exceptions.ok(), info }),
+    }
+}
+
+/// What the plans lack against what main made.
+fn missing(info: &Info, components: &[Component]) -> Vec<String> {
+    let mut missing = Vec::new();
+    if info.execution_state.status != "Running" {
+        missing.push(format!("status is {:?}", info.execution_state.status));
+    }
+    for Component { name, parallelism, .. } in components {
+        let wanted = *parallelism as usize;
+        let packed = info.packing_plan.of(name).count();
+        let up = info.physical_plan.instances.values().filter(|instance| &instance.name == name).count();
+        if up != wanted {
+            missing.push(format!("{name}: {up} of {wanted} instances"));
+        } else if packed != wanted {
+            missing.push(format!("{name}: {packed} of {wanted} instances in the packing plan"));
+        }
+    }
+    missing
+}
+
+/// The stream managers of the physical plan that the topology's manager has not got.
+async fn unregistered(tracker: &Tracker, target: &Target, info: &Info) -> Result<Option<String>, Error> {
+    let state = match tracker.runtime_state(target).await? {
+        Answer::Known(state) => state,
+        Answer::Unknown => return Ok(Some("stream managers: not known yet".to_owned())),
+        Answer::Unclear(words) => return Ok(Some(format!("stream managers: {words}"))),
+    };
+    let registered = |id: &str| state.stmgrs.get(id).is_some_and(|manager| manager.is_registered);
+    let absent: Vec<&str> = info.physical_plan.stmgrs.keys().map(String::as_str).filter(|id| !registered(id)).collect();
+    Ok((!absent.is_empty()).then(|| format!("{} not registered", absent.join(", "))))
+}
+
+/// The exceptions in all components, or why they cannot be told.
+async fn exceptions(
+    tracker: &Tracker,
+    target: &Target,
+    components: &[Component],
+) -> Result<Result<Exceptions, String>, Error> {
+    let mut all = Exceptions::default();
+    for component in components {
+        match tracker.exceptions(target, &component.name).await? {
+            Answer::Known(logs) => logs.iter().for_each(|log| all.add(log)),
+            Answer::Unknown => return Ok(Err("the tracker does not know the topology".to_owned())),
+            Answer::Unclear(words) => return Ok(Err(words)),
+        }
+    }
+    Ok(Ok(all))
+}
+
+impl Exceptions {
+    fn add(&mut self, log: &ExceptionLog) {
+        self.count += log.count.parse::<u64>().unwrap_or(1);
+        self.last = log.stacktrace.lines().next().unwrap_or_default().to_owned();
+    }
+
+    fn tell(&self) -> String {
+        let Self { count, last } = self;
+        format!("{count} new exception{}: {last}", if *count == 1 { "" } else { "s" })
+    }
+}

@@ -1,0 +1,265 @@
+//! A Heron for tests: the recorded answers of a real one, and as much state as makes them follow one another.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{Multipart, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use serde_json::{Value, json};
+
+/// The tracker's two incompatible generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// Up to 0.20.4: every answer in an envelope.
+    Enveloped,
+    /// 0.20.5: bare answers.
+    Bare,
+}
+
+/// What a test can say and see of this Heron.
+#[derive(Debug)]
+pub struct Heron {
+    pub generation: Generation,
+    /// The topology wc, once it is submitted.
+    pub topology: Option<Topology>,
+    /// What was submitted, field by field.
+    pub form: BTreeMap<String, String>,
+    /// The requests that change something.
+    pub changes: Vec<String>,
+    /// A recorded answer to every submission, in place of taking it.
+    pub refuse_submit: Option<&'static str>,
+    /// How many submissions after a kill still meet the old topology.
+    pub echoes: u32,
+    /// A recorded answer to every kill, in place of killing.
+    pub refuse_kill: Option<&'static str>,
+    /// How many kills find no scheduler yet.
+    pub kills_too_early: u32,
+    /// Whether a scheduler service runs: without it, killing what is missing is a success.
+    pub scheduler_service: bool,
+    /// How long the tracker shows a topology after it was killed.
+    pub remembers: Duration,
+    /// How long instances take to come up.
+    pub startup: Duration,
+    /// An instance that never comes up.
+    pub missing_instance: Option<&'static str>,
+    /// Whether stream managers register.
+    pub registers: bool,
+    /// Whether each look finds one more exception.
+    pub throws: bool,
+    exceptions: u32,
+    submissions: i64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Topology {
+    pub submitted: i64,
+    pub since: Instant,
+    pub killed: Option<Instant>,
+}
+
+impl Topology {
+    /// The one of the recorded answers: alice submitted it at 2026-11-23T09:15:29Z.
+    pub fn recorded() -> Self {
+        Self { submitted: 1_795_425_329, since: Instant::now(), killed: None }
+    }
+}
+
+/// A running server.
+#[derive(Clone)]
+pub struct Fake {
+    pub url: String,
+    heron: Arc<Mutex<Heron>>,
+}
+
+impl Fake {
+    /// Starts one on a free port; it serves the API server's and the tracker's paths.
+    pub async fn start(generation: Generation) -> Self {
+        let heron = Heron {
+            generation,
+            topology: None,
+            form: BTreeMap::new(),
+            changes: Vec::new(),
+            refuse_submit: None,
+            echoes: 0,
+            refuse_kill: None,
+            kills_too_early: 0,
+            scheduler_service: true,
+            remembers: Duration::from_millis(300),
+            startup: Duration::from_millis(700),
+            missing_instance: None,
+            registers: true,
+            throws: false,
+            exceptions: 0,
+            submissions: 0,
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let fake = Self { url, heron: Arc::new(Mutex::new(heron)) };
+        let router = Router::new()
+            .route("/api/v1/version", get(|| async { recorded("apiserver/version") }))
+            .route("/api/v1/topologies", post(submit))
+            .route("/api/v1/topologies/{cluster}/{role}/{env}/{name}", delete(kill))
+            .route("/api/v1/topologies/{cluster}/{role}/{env}/{name}/{verb}", post(verb))
+            .route("/topologies/info", get(info))
+            .route("/topologies/runtimestate", get(runtime_state))
+            .route("/topologies/exceptions", get(exceptions))
+            .fallback(|| async { recorded("apiserver/root") })
+            .with_state(fake.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        fake
+    }
+
+    pub fn heron(&self) -> MutexGuard<'_, Heron> {
+        self.heron.lock().unwrap()
+    }
+}
+
+impl Heron {
+    /// A recorded answer of the tracker.
+    fn tracked(&self, name: &str) -> (StatusCode, HeaderMap, String) {
+        let folder = if self.generation == Generation::Bare { "tracker-0.20.5" } else { "tracker-0.20.4" };
+        recorded(&format!("{folder}/{name}"))
+    }
+
+    /// An answer of the tracker's generation.
+    fn tell(&self, result: Value) -> Response {
+        let body = match self.generation {
+            Generation::Bare => result,
+            Generation::Enveloped => {
+                json!({"status": "success", "tracker_version": "", "executiontime": 0.1, "message": "", "result": result})
+            }
+        };
+        axum::Json(body).into_response()
+    }
+
+    /// The topology, as long as the tracker shows it.
+    fn shown(&self) -> Option<&Topology> {
+        let shown = |topology: &&Topology| topology.killed.is_none_or(|killed| killed.elapsed() < self.remembers);
+        self.topology.as_ref().filter(shown)
+    }
+}
+
+/// A recorded answer: its status, content type and body.
+pub fn recorded(name: &str) -> (StatusCode, HeaderMap, String) {
+    let path = format!("{}/tests/data/heron/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let answer = text.rsplit_once("HTTP/1.1 ").unwrap().1;
+    let (head, body) = answer.split_once("\n\n").unwrap();
+    let mut headers = HeaderMap::new();
+    if let Some((_, kind)) = head.split_once("Content-Type: ").or_else(|| head.split_once("content-type: ")) {
+        headers.insert(header::CONTENT_TYPE, kind.lines().next().unwrap().parse().unwrap());
+    }
+    (StatusCode::from_bytes(&head.as_bytes()[..3]).unwrap(), headers, body.trim().to_owned())
+}
+
+async fn submit(State(fake): State<Fake>, mut form: Multipart) -> impl IntoResponse {
+    let mut fields = BTreeMap::new();
+    while let Some(field) = form.next_field().await.unwrap() {
+        let (name, file) = (field.name().unwrap().to_owned(), field.file_name().map(str::to_owned));
+        let bytes = field.bytes().await.unwrap();
+        let told = match file {
+            Some(file) => format!("file {file} of {} bytes", bytes.len()),
+            None => String::from_utf8(bytes.to_vec()).unwrap(),
+        };
+        fields.insert(name, told);
+    }
+    let mut heron = fake.heron();
+    heron.changes.push(format!("submit {}", fields["name"]));
+    if let Some(name) = heron.refuse_submit {
+        return recorded(name);
+    }
+    let running = heron.topology.as_ref().is_some_and(|topology| topology.killed.is_none());
+    if running || heron.echoes > 0 {
+        heron.echoes = heron.echoes.saturating_sub(1);
+        return recorded("apiserver/submit-duplicate");
+    }
+    heron.form = fields;
+    heron.submissions += 1;
+    let submitted = Topology::recorded().submitted + 100 * heron.submissions;
+    heron.topology = Some(Topology { submitted, since: Instant::now(), killed: None });
+    recorded("apiserver/submit-ok")
+}
+
+async fn kill(
+    State(fake): State<Fake>,
+    Path((cluster, role, environment, name)): Path<(String, String, String, String)>,
+) -> impl IntoResponse {
+    let mut heron = fake.heron();
+    heron.changes.push(format!("kill {cluster}/{role}/{environment}/{name}"));
+    if let Some(name) = heron.refuse_kill {
+        return recorded(name);
+    }
+    if heron.kills_too_early > 0 {
+        heron.kills_too_early -= 1;
+        return recorded("apiserver/kill-missing");
+    }
+    let service = heron.scheduler_service;
+    match &mut heron.topology {
+        Some(topology) if topology.killed.is_none() => topology.killed = Some(Instant::now()),
+        _ if service => return recorded("apiserver/kill-missing"),
+        _ => {}
+    }
+    recorded("apiserver/kill-ok")
+}
+
+async fn verb(
+    State(fake): State<Fake>,
+    Path((_, _, _, name, verb)): Path<(String, String, String, String, String)>,
+) -> impl IntoResponse {
+    fake.heron().changes.push(format!("{verb} {name}"));
+    match (name.as_str(), verb.as_str()) {
+        ("wc", "activate") => recorded("apiserver/mini-activate"),
+        ("wc", "deactivate") => recorded("apiserver/mini-deactivate"),
+        _ => recorded("apiserver/activate-missing"),
+    }
+}
+
+async fn info(State(fake): State<Fake>) -> Response {
+    let heron = fake.heron();
+    let Some(topology) = heron.shown() else {
+        return heron.tracked("info-missing").into_response();
+    };
+    let mut info: Value = serde_json::from_str(&heron.tracked("info").2).unwrap();
+    if heron.generation == Generation::Enveloped {
+        info = info["result"].take();
+    }
+    // Already while nothing is up: so does 0.20.5.
+    info["execution_state"]["status"] = json!("Running");
+    info["execution_state"]["submission_time"] = json!(topology.submitted);
+    if topology.since.elapsed() < heron.startup {
+        info["physical_plan"] = json!({"instances": {}, "stmgrs": {}});
+    } else if let Some(instance) = heron.missing_instance {
+        info["physical_plan"]["instances"].as_object_mut().unwrap().remove(instance).unwrap();
+    }
+    heron.tell(info)
+}
+
+async fn runtime_state(State(fake): State<Fake>) -> Response {
+    let heron = fake.heron();
+    match heron.generation {
+        Generation::Enveloped if heron.shown().is_some() => {
+            let mut state: Value = serde_json::from_str(&heron.tracked("runtimestate").2).unwrap();
+            state["result"]["stmgrs"]["stmgr-2"]["is_registered"] = json!(heron.registers);
+            axum::Json(state).into_response()
+        }
+        _ => heron.tracked("runtimestate").into_response(),
+    }
+}
+
+async fn exceptions(State(fake): State<Fake>, Query(asked): Query<BTreeMap<String, String>>) -> Response {
+    let mut heron = fake.heron();
+    if asked["component"] != "count" {
+        return heron.tell(json!([]));
+    }
+    if heron.throws {
+        heron.exceptions += 1;
+    }
+    let body: Value = serde_json::from_str(&heron.tracked("exceptions").2).unwrap();
+    let all = body.get("result").unwrap_or(&body).as_array().unwrap();
+    let some = all.iter().take(heron.exceptions as usize).cloned().collect();
+    heron.tell(some)
+}
