@@ -2,6 +2,11 @@
 //!
 //! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
 
+mod format;
+pub mod render;
+
+pub use format::{number, quantity};
+
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
