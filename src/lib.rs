@@ -9,7 +9,7 @@
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
 //! | [`heron`] | deploy: submit, watch and kill Heron topologies |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
-//! | [`prometheus`], [`verdict`] | measure: metric packs over the window, checks, the verdict |
+//! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
 //! | [`slack`] | tell |
 //! | [`local`] | runs and checks the Tasks and Pipelines on this computer, without a cluster |
 //! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, a stand-in for Heron, an inbox for Slack |

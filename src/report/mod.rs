@@ -2,7 +2,8 @@
 //!
 //! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
 
-mod number;
+mod format;
+pub mod render;
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use number::number;
+pub use format::{number, quantity};
 
 use crate::step::{Exit, ExitClass};
 

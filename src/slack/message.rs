@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
-use crate::report::{Report, Run, Status, number};
+use crate::report::{Report, Run, Status, number, quantity};
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
 const LONGEST: usize = 4000;
@@ -157,9 +157,7 @@ fn table(report: &Report) -> Option<String> {
         ]);
     }
     for metric in &report.metrics {
-        let value = metric
-            .value
-            .map_or_else(|| "not measured".to_owned(), |value| format!("{} {}", number(value), metric.unit));
+        let value = metric.value.map_or_else(|| "not measured".to_owned(), |value| quantity(value, &metric.unit));
         rows.push([metric.name.clone(), metric.component.clone(), value]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -216,7 +214,7 @@ mod tests {
         transformer saturated: 9,800/s &lt; 10,000/s
         <https://tekton/run?a=1&amp;b=2|performance-test-x7> · `c0ffee12` Use &lt;28&gt; transformers &amp; more · by ads · pull request 12
         ```load  ads-events-test  600,000 records at 10,000/s
-        tps   transformer      9,800 records/s
+        tps   transformer      9,800/s
         lag                    not measured```
         ");
     }

@@ -1,0 +1,122 @@
+//! From a metric's answer to its number: one value for the window, or none and why.
+
+use super::client::{Answer, Series};
+use super::pack::{Reduce, Spec};
+use super::window::Asked;
+use crate::report::Metric;
+
+/// A chart needs no more points than this, and the report stays small.
+const CHART_POINTS: usize = 200;
+
+/// How much of the window a series must cover. An application that was there for less was not measured over the window.
+const COVERAGE: f64 = 0.9;
+
+/// A metric over the window, or, where its answer is split by a label, one for each of its values. There is always one.
+pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) -> Vec<Metric> {
+    let blank = Metric {
+        name: spec.name.clone(),
+        unit: spec.unit.clone(),
+        direction: spec.direction,
+        query: query.to_owned(),
+        ..Metric::default()
+    };
+    let doubt = |text: String| vec![Metric { warnings: vec![text], ..blank.clone() }];
+    let Some(first) = answer.series.first() else {
+        return doubt("Prometheus has no such series in the window".to_owned());
+    };
+    let Some(label) = &spec.by else {
+        if answer.series.len() > 1 {
+            return doubt(format!("one series is meant, {} came: {}", answer.series.len(), names(&answer.series)));
+        }
+        return vec![value(blank, spec, first, answer, asked)];
+    };
+    let mut metrics = Vec::new();
+    for series in &answer.series {
+        let Some(component) = series.labels.get(label) else {
+            return doubt(format!("a series has no label {label:?}: {}", names(&answer.series)));
+        };
+        if metrics.iter().any(|metric: &Metric| metric.component == *component) {
+            return doubt(format!("several series have {label}={component:?}: {}", names(&answer.series)));
+        }
+        let named = Metric { component: component.clone(), ..blank.clone() };
+        metrics.push(value(named, spec, series, answer, asked));
+    }
+    metrics
+}
+
+/// The metric with its value, its chart and what makes it doubtful. A doubtful value is none.
+fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, asked: &Asked) -> Metric {
+    let values = &series.values;
+    metric.samples = values.len() as u64;
+    metric.warnings = answer.warnings.iter().map(|text| format!("Prometheus warns: {text}")).collect();
+    let odd = values.iter().filter(|(_, value)| !value.is_finite()).count();
+    if odd > 0 {
+        metric.warnings.push(format!("{odd} of {} samples are no numbers (NaN or infinite)", values.len()));
+    }
+    if metric.samples < spec.min_samples {
+        metric.warnings.push(format!("{} samples, at least {} are needed", values.len(), spec.min_samples));
+    }
+    let covered = values.len() as f64 / asked.points() as f64;
+    if covered < COVERAGE {
+        metric.warnings.push(format!(
+            "there are samples for {:.0} % of the window only (one every {} s is expected)",
+            covered * 100.0,
+            asked.step.as_secs_f64()
+        ));
+    }
+    metric.series = thinned(values);
+    if metric.warnings.is_empty() {
+        metric.value = reduce(spec.reduce, values);
+    }
+    metric
+}
+
+fn reduce(how: Reduce, values: &[(f64, f64)]) -> Option<f64> {
+    let numbers = values.iter().map(|(_, value)| *value);
+    match how {
+        Reduce::Mean => mean(values),
+        Reduce::Last => values.last().map(|(_, value)| *value),
+        Reduce::Min => numbers.reduce(f64::min),
+        Reduce::Max => numbers.reduce(f64::max),
+        Reduce::Slope => slope(values),
+    }
+}
+
+fn mean(values: &[(f64, f64)]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().map(|(_, value)| value).sum::<f64>() / values.len() as f64)
+}
+
+/// The slope of the least-squares line, per second: Σ(t−t̄)(v−v̄) / Σ(t−t̄)².
+fn slope(values: &[(f64, f64)]) -> Option<f64> {
+    let mean_value = mean(values)?;
+    let mean_time = values.iter().map(|(time, _)| time).sum::<f64>() / values.len() as f64;
+    let (mut above, mut below) = (0.0, 0.0);
+    for (time, value) in values {
+        above += (time - mean_time) * (value - mean_value);
+        below += (time - mean_time).powi(2);
+    }
+    (below > 0.0).then(|| above / below)
+}
+
+/// The series for a chart: means over stretches of equal count, without what JSON has no numbers for.
+fn thinned(values: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let values: Vec<(f64, f64)> = values.iter().copied().filter(|(_, value)| value.is_finite()).collect();
+    let size = values.len().div_ceil(CHART_POINTS).max(1);
+    values.chunks(size).filter_map(|chunk| Some((chunk.last()?.0, mean(chunk)?))).collect()
+}
+
+/// The labels of the first series, for a message.
+fn names(series: &[Series]) -> String {
+    let mut shown: Vec<String> = series
+        .iter()
+        .take(3)
+        .map(|series| {
+            let labels: Vec<String> = series.labels.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+            format!("{{{}}}", labels.join(","))
+        })
+        .collect();
+    if series.len() > shown.len() {
+        shown.push("…".to_owned());
+    }
+    shown.join(" ")
+}

@@ -1,0 +1,302 @@
+//! Metric packs: what to ask Prometheus, and what to demand of the answers. Form: `schemas/metric-pack.schema.json`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Deserialize;
+
+use super::Error;
+use crate::report::Direction;
+use crate::step::KeyValue;
+use crate::verdict::Demand;
+
+const HERON: &str = include_str!("../../metrics/heron.yaml");
+
+/// A metric pack.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// What it measures.
+    pub description: String,
+    /// What its queries are filled in with. `export_interval` and `scrape_interval` are known to the program too.
+    params: BTreeMap<String, Param>,
+    /// Put in front of every query: variables and macros that they share.
+    #[serde(default)]
+    prelude: String,
+    /// Asks for the Unix time of the application's newest sample.
+    newest_sample: String,
+    /// The metrics, in the order in which people read them.
+    pub metrics: Vec<Spec>,
+    /// What is demanded of them.
+    #[serde(default)]
+    pub checks: Vec<Demand>,
+}
+
+/// A parameter of a pack; one without a default has to be given.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Param {
+    #[serde(rename = "description")]
+    _description: String,
+    default: Option<Default>,
+}
+
+/// A default is a number where the parameter is one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Default {
+    Number(f64),
+    Text(String),
+}
+
+/// A metric of a pack.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Its name in the report.
+    pub name: String,
+    /// What it says, in a sentence.
+    #[serde(rename = "description")]
+    _description: String,
+    /// Its unit.
+    pub unit: String,
+    /// Which way is better.
+    #[serde(default)]
+    pub direction: Direction,
+    /// The label whose every value is a metric of its own; without it, exactly one series is meant.
+    pub by: Option<String>,
+    /// How the samples of the window become one number.
+    #[serde(default)]
+    pub reduce: Reduce,
+    /// How many samples it takes at least.
+    #[serde(default = "three")]
+    pub min_samples: u64,
+    /// The PromQL expression at one moment, as a template.
+    query: String,
+}
+
+fn three() -> u64 {
+    3
+}
+
+/// How the samples of the window become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, std::default::Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Reduce {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// The last of them.
+    Last,
+    /// The least of them.
+    Min,
+    /// The largest of them.
+    Max,
+    /// By how much they grow a second: the slope of the least-squares line.
+    Slope,
+}
+
+/// A pack with its parameters filled in.
+#[derive(Debug)]
+pub struct Filled {
+    values: BTreeMap<String, Value>,
+    /// How often the application gives its metrics new values.
+    pub export_interval: Duration,
+    /// How often Prometheus reads them.
+    pub scrape_interval: Duration,
+}
+
+impl Pack {
+    /// The built-in pack of this name, or the pack in this file.
+    pub fn load(name: &str) -> Result<Self, Error> {
+        if name == "heron" {
+            return Self::parse(Path::new("metrics/heron.yaml"), HERON);
+        }
+        let text = std::fs::read_to_string(name).map_err(|source| Error::NoPack { name: name.to_owned(), source })?;
+        Self::parse(Path::new(name), &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let wrong = |reason: String| Error::Pack { path: PathBuf::from(path), reason };
+        // The first line names the place and the mistake; the others draw it.
+        let first_line =
+            |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let pack: Self = serde_saphyr::from_str(text).map_err(|error| wrong(first_line(error.to_string())))?;
+        for demand in &pack.checks {
+            if !pack.metrics.iter().any(|metric| metric.name == demand.metric) {
+                return Err(wrong(format!(
+                    "a check demands something of {:?}, which is no metric of it",
+                    demand.metric
+                )));
+            }
+        }
+        Ok(pack)
+    }
+
+    /// Fills the parameters in; `-` and `_` in their names are the same.
+    pub fn fill(&self, given: &[KeyValue]) -> Result<Filled, Error> {
+        let given: BTreeMap<String, &str> =
+            given.iter().map(|pair| (pair.key.replace('-', "_"), pair.value.as_str())).collect();
+        if let Some(unknown) = given.keys().find(|name| !self.params.contains_key(*name)) {
+            let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
+            return Err(Error::Param {
+                reason: format!("the pack has no parameter {unknown:?}; it has {}", known.join(", ")),
+            });
+        }
+        let mut values = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (name, param) in &self.params {
+            // Tekton hands on an empty string for a parameter that nobody set.
+            match (given.get(name).filter(|value| !value.is_empty()), &param.default) {
+                (Some(text), Some(Default::Number(_))) => {
+                    let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+                    let number = number.ok_or_else(|| Error::Param {
+                        reason: format!("the pack's parameter {name} is {text:?}, not a number above 0"),
+                    })?;
+                    values.insert(name.clone(), Value::from(number));
+                }
+                (Some(text), _) => _ = values.insert(name.clone(), Value::from(*text)),
+                (None, Some(Default::Number(number))) => _ = values.insert(name.clone(), Value::from(*number)),
+                (None, Some(Default::Text(text))) => _ = values.insert(name.clone(), Value::from(text.as_str())),
+                (None, None) => missing.push(name.as_str()),
+            }
+        }
+        if !missing.is_empty() {
+            let reason = format!("the pack needs the parameters {}: add --params NAME=VALUE", missing.join(", "));
+            return Err(Error::Param { reason });
+        }
+        let interval = |name: &str| {
+            let seconds = values.get(name).and_then(|value| f64::try_from(value.clone()).ok());
+            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| Error::Param {
+                reason: format!("the pack has no parameter {name} with a number of seconds as its default"),
+            })
+        };
+        let (export_interval, scrape_interval) = (interval("export_interval")?, interval("scrape_interval")?);
+        Ok(Filled { values, export_interval, scrape_interval })
+    }
+
+    /// The query of a metric as it is sent.
+    pub fn query(&self, spec: &Spec, filled: &Filled) -> Result<String, Error> {
+        self.render(&spec.name, &spec.query, filled)
+    }
+
+    /// The query for the Unix time of the application's newest sample.
+    pub fn newest_sample(&self, filled: &Filled) -> Result<String, Error> {
+        self.render("newest_sample", &self.newest_sample, filled)
+    }
+
+    fn render(&self, metric: &str, query: &str, filled: &Filled) -> Result<String, Error> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_filter("quoted", |value: String| quoted(&value));
+        environment.add_filter("seconds", |value: f64| format!("{}ms", (value * 1000.0).ceil()));
+        let text = format!("{}\n{query}", self.prelude);
+        let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
+        let template = environment.template_from_str(&text).map_err(wrong)?;
+        let mut variables: Vec<String> =
+            template.undeclared_variables(false).into_iter().filter(|name| !filled.values.contains_key(name)).collect();
+        if !variables.is_empty() {
+            variables.sort();
+            return Err(Error::Undefined { metric: metric.to_owned(), variables });
+        }
+        let query = template.render(&filled.values).map_err(wrong)?;
+        Ok(query.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl Filled {
+    /// Adds what is known only once the window is: its length, and the rate of the load when there was one.
+    pub fn add_window(&mut self, window: Duration, load_rate: Option<f64>) {
+        self.values.insert("window_seconds".to_owned(), Value::from(window.as_secs_f64()));
+        if let Some(rate) = load_rate {
+            self.values.insert("load_rate".to_owned(), Value::from(rate));
+        }
+    }
+}
+
+/// A PromQL string: quoted as Go does it, so that a parameter cannot end it.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            // White space of the query itself is folded into single spaces before it is sent.
+            letter if letter.is_control() || letter.is_whitespace() => {
+                _ = write!(out, "\\u{:04x}", letter as u32);
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(pairs: &[&str]) -> Vec<KeyValue> {
+        pairs.iter().map(|pair| pair.parse().unwrap()).collect()
+    }
+
+    const GIVEN: [&str; 4] = ["topology=wc", "cluster=local", "role=ads", "environment=staging"];
+
+    #[test]
+    fn every_query_of_the_built_in_pack_can_be_filled_in() {
+        let pack = Pack::load("heron").unwrap();
+        let mut filled = pack.fill(&params(&GIVEN)).unwrap();
+        filled.add_window(Duration::from_secs(60), Some(10_000.0));
+        for spec in &pack.metrics {
+            let query = pack.query(spec, &filled).unwrap();
+            assert!(query.contains(r#"topology="wc",cluster_role_env="local/ads/staging""#), "{}: {query}", spec.name);
+        }
+        assert!(pack.newest_sample(&filled).is_ok());
+    }
+
+    #[test]
+    fn a_parameter_cannot_end_the_string_it_stands_in() {
+        let pack = Pack::load("heron").unwrap();
+        let mut given = params(&GIVEN);
+        given[0].value = "x\"} or up{a=\"\\".to_owned();
+        let query = pack.newest_sample(&pack.fill(&given).unwrap()).unwrap();
+        assert!(query.contains(r#"topology="x\"}\u0020or\u0020up{a=\"\\","#), "{query}");
+    }
+
+    #[test]
+    fn wrong_parameters_are_refused_by_name() {
+        let pack = Pack::load("heron").unwrap();
+        let say = |pairs: &[&str]| pack.fill(&params(pairs)).unwrap_err().to_string();
+        insta::assert_snapshot!(say(&["topology=wc", "role="]), @"the pack needs the parameters cluster, environment, role: add --params NAME=VALUE");
+        insta::assert_snapshot!(say(&["topolgy=wc"]), @r#"the pack has no parameter "topolgy"; it has cluster, environment, export_interval, role, scrape_interval, topology"#);
+        insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=5s"]].concat()), @r#"the pack's parameter export_interval is "5s", not a number above 0"#);
+        assert_eq!(
+            pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat())).unwrap().export_interval,
+            Duration::from_secs(5)
+        );
+    }
+
+    #[test]
+    fn a_wrong_pack_is_refused_with_its_line() {
+        let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
+        let head = "description: d\nparams: {}\nnewest_sample: up\nmetrics:\n";
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, query");
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"XX"#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check demands something of "b", which is no metric of it"#);
+    }
+
+    #[test]
+    fn an_undefined_variable_is_named_with_its_metric() {
+        let pack = Pack::parse(
+            Path::new("mine.yaml"),
+            "description: d\nparams:\n  export_interval: {description: e, default: 5}\n  scrape_interval: {description: s, default: 1}\nnewest_sample: up\n\
+             metrics:\n- {name: share, description: d, unit: ms, query: 'x / {{ load_rate }} * {{ topology }}'}\n",
+        )
+        .unwrap();
+        let error = pack.query(&pack.metrics[0], &pack.fill(&[]).unwrap()).unwrap_err();
+        insta::assert_snapshot!(error, @"the query of metric share uses load_rate, topology, which is not a parameter of the pack (load_rate needs a load in the report)");
+    }
+}

@@ -1,0 +1,208 @@
+//! The program `get-prometheus-metric`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Error;
+use super::client::{Auth, Client};
+use super::measure::measure;
+use super::pack::{Filled, Pack};
+use super::window::Asked;
+use crate::report::{Metric, Report, Run, Status, Verdict, Window, render};
+use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs};
+use crate::verdict;
+
+/// The most characters of the result `summary`: it goes into a chat message and a commit status.
+const SUMMARY: usize = 300;
+
+/// Measures the application over the window of the load: runs a metric pack against Prometheus, judges the numbers and
+/// writes the report.
+#[derive(Debug, clap::Parser)]
+#[command(name = "get-prometheus-metric")]
+pub struct Args {
+    /// Prometheus' address, as http://prometheus:9090, with a path prefix where it has one
+    #[arg(long, value_name = "URL")]
+    endpoint: String,
+
+    /// The metric pack: a built-in one (heron) or a file
+    #[arg(long, value_name = "NAME|FILE", default_value = "heron")]
+    pack: String,
+
+    /// What the pack's queries are filled in with, as topology=preprocessor
+    #[arg(long, value_name = "K=V", num_args(0..))]
+    params: Vec<KeyValue>,
+
+    /// When the load began, as 2026-01-05T10:12:00Z; the report's load says it when this is not given
+    #[arg(long, value_name = "TIME", default_value = "")]
+    window_start: String,
+
+    /// When the load ended
+    #[arg(long, value_name = "TIME", default_value = "")]
+    window_end: String,
+
+    /// How much of the load's beginning is not measured
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    warm_up: Seconds,
+
+    /// Where report.md and report.html are written; beside the report when it is not given
+    #[arg(long, value_name = "FOLDER")]
+    output_dir: Option<PathBuf>,
+
+    /// A file with the bearer token for Prometheus
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// A file with user:password for Prometheus
+    #[arg(long, value_name = "FILE")]
+    basic_auth_file: Option<PathBuf>,
+
+    /// The arguments that all programs have
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Measures, judges, reports. The exit code is the verdict's.
+pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    let mut report = step.read_report()?;
+    let client = Client::new(&args.endpoint, auth(&args)?)?;
+    let pack = Pack::load(&args.pack)?;
+    let filled = pack.fill(&args.params)?;
+    let load = window(&args, &report)?;
+    let (metrics, trouble) = match Asked::of(load, args.warm_up.0, filled.export_interval, filled.scrape_interval) {
+        Ok(asked) => (ask(&client, &pack, filled, &report, asked).await?, None),
+        Err(too_short) => (Vec::new(), Some(too_short)),
+    };
+    report.metrics = metrics;
+    let (checks, verdict) = verdict::judge(&report, &pack.checks, trouble);
+    report.checks = checks;
+    report.verdict = Some(verdict.clone());
+    report.run.get_or_insert_with(Run::default).finished_at = Some(Timestamp::now());
+    step.update_report(|file| take(file, &report))?;
+    write_files(&args, step, &report)?;
+    show(&render::text(&report));
+    step.results().write("verdict", verdict.status.as_str())?;
+    step.results().write("summary", &summary(&verdict))?;
+    Ok(verdict.status.exit())
+}
+
+/// Puts this step's parts into the report; the others may have been changed meanwhile.
+fn take(file: &mut Report, mine: &Report) {
+    file.metrics.clone_from(&mine.metrics);
+    file.checks.clone_from(&mine.checks);
+    file.verdict.clone_from(&mine.verdict);
+    let finished_at = mine.run.as_ref().and_then(|run| run.finished_at);
+    file.run.get_or_insert_with(Run::default).finished_at = finished_at;
+}
+
+async fn ask(
+    client: &Client,
+    pack: &Pack,
+    mut filled: Filled,
+    report: &Report,
+    asked: Asked,
+) -> Result<Vec<Metric>, Error> {
+    filled.add_window(asked.length(), report.load.as_ref().map(|load| load.rate));
+    // All queries are filled in before any is sent: a mistake in the last one must not cost the wait.
+    let newest = pack.newest_sample(&filled)?;
+    let queries: Vec<String> =
+        pack.metrics.iter().map(|spec| pack.query(spec, &filled)).collect::<Result<_, Error>>()?;
+    wait_for_samples(client, &newest, &filled, asked.end).await?;
+    let mut metrics = Vec::new();
+    for (spec, query) in pack.metrics.iter().zip(&queries) {
+        let answer = client.query_range(query, asked.start, asked.end, asked.step).await?;
+        metrics.extend(measure(spec, query, &answer, &asked));
+    }
+    Ok(metrics)
+}
+
+/// Waits until Prometheus has a sample that is newer than the window. An application that is gone gives none: after two
+/// exports and four scrapes the wait is over, and what the window lacks shows in the metrics.
+async fn wait_for_samples(client: &Client, newest: &str, filled: &Filled, end: Timestamp) -> Result<(), Error> {
+    let Filled { export_interval, scrape_interval, .. } = filled;
+    // One more scrape lets the targets whose turn comes later in the round catch up.
+    let settled = end + *scrape_interval;
+    let patience = end + 2 * *export_interval + 4 * *scrape_interval;
+    let mut told = false;
+    loop {
+        let now = Timestamp::now();
+        if now > settled {
+            let answer = client.query(newest, now).await?;
+            let sample = answer.series.first().and_then(|series| series.values.first()).map(|(_, time)| *time);
+            if sample.is_some_and(|time| time > settled.as_millisecond() as f64 / 1000.0) {
+                return Ok(());
+            }
+            if now > patience {
+                tracing::warn!("Prometheus has no sample of the application that is newer than the window");
+                return Ok(());
+            }
+        }
+        if !told {
+            tracing::info!("waiting until Prometheus has scraped the end of the window, {end}");
+            told = true;
+        }
+        tokio::time::sleep(scrape_interval.min(&Duration::from_secs(5)).div_f64(2.0)).await;
+    }
+}
+
+fn auth(args: &Args) -> Result<Auth, Failure> {
+    // Tekton hands on an empty string for a parameter that nobody set.
+    let given = |file: &Option<PathBuf>| file.clone().filter(|file| file != Path::new(""));
+    match (given(&args.token_file), given(&args.basic_auth_file)) {
+        (None, None) => Ok(Auth::None),
+        (Some(file), None) => Ok(Auth::Bearer(Secret::read(&file)?)),
+        (None, Some(file)) => Ok(Auth::Basic(Secret::read(&file)?)),
+        (Some(_), Some(_)) => Err(Failure::msg(Exit::Usage, "give --token-file or --basic-auth-file, not both")),
+    }
+}
+
+/// The load's window: from the arguments, else from the report.
+fn window(args: &Args, report: &Report) -> Result<Window, Failure> {
+    let time = |flag: &str, text: &str| {
+        text.parse::<Timestamp>().map_err(|error| {
+            Failure::msg(Exit::Usage, format!("{flag} {text:?} is not a time such as 2026-01-05T10:12:00Z: {error}"))
+        })
+    };
+    let window = match (args.window_start.as_str(), args.window_end.as_str()) {
+        ("", "") => report.load.as_ref().and_then(|load| load.window).ok_or(Error::NoWindow)?,
+        ("", _) | (_, "") => return Err(Error::NoWindow.into()),
+        (start, end) => Window { start: time("--window-start", start)?, end: time("--window-end", end)? },
+    };
+    if window.end <= window.start {
+        return Err(Error::Backwards { start: window.start, end: window.end }.into());
+    }
+    Ok(window)
+}
+
+fn write_files(args: &Args, step: &Step, report: &Report) -> Result<(), Error> {
+    let beside = || step.report_path().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    let folder = args.output_dir.clone().filter(|folder| folder != Path::new("")).unwrap_or_else(beside);
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|source| Error::Write { path, source })
+    };
+    write("report.md", render::markdown(report))?;
+    write("report.html", render::html(report))
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn show(table: &str) {
+    print!("{table}");
+}
+
+/// The verdict in one short line.
+fn summary(verdict: &Verdict) -> String {
+    let word = match verdict.status {
+        Status::Pass => "passed",
+        Status::Warn => "passed with a warning",
+        Status::Fail => "failed",
+        Status::Inconclusive => "inconclusive",
+    };
+    let line = format!("{word}: {}", verdict.cause);
+    match line.char_indices().nth(SUMMARY - 1) {
+        Some((at, _)) if line.chars().count() > SUMMARY => format!("{}…", &line[..at]),
+        _ => line,
+    }
+}

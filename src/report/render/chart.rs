@@ -1,0 +1,98 @@
+//! Line charts as SVG, without a script: value over the seconds of the window.
+
+use std::fmt::Write as _;
+
+use super::html::escape;
+use super::view::Chart;
+use crate::report::{number, quantity};
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 220.0;
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 10.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 28.0;
+
+/// Colours that the colour-blind can tell apart on white (Okabe and Ito, 2008).
+const COLOURS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
+
+/// A chart with its legend.
+pub(super) fn svg(chart: &Chart) -> String {
+    let points = || chart.lines.iter().flat_map(|(_, series)| series.iter().copied());
+    let (first, last) = range(points().map(|(time, _)| time));
+    let (low, high) = range(points().map(|(_, value)| value).chain(chart.level.iter().map(|(_, value)| *value)));
+    // From zero, so that a small change does not look like a large one.
+    let (low, high) = (low.min(0.0), if high > low.min(0.0) { high * 1.05 } else { low + 1.0 });
+    let x = |time: f64| LEFT + (time - first) / (last - first).max(1e-9) * (WIDTH - LEFT - RIGHT);
+    let y = |value: f64| HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM);
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
+        escape(&format!("{} over the window", chart.title))
+    );
+    for step in 0..=4 {
+        let value = low + (high - low) * f64::from(step) / 4.0;
+        let at = y(value);
+        _ = writeln!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
+            WIDTH - RIGHT
+        );
+        _ = writeln!(
+            out,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            LEFT - 6.0,
+            at + 4.0,
+            number(value)
+        );
+    }
+    for (part, anchor) in [(0.0, "start"), (0.5, "middle"), (1.0, "end")] {
+        let time = first + (last - first) * part;
+        _ = writeln!(
+            out,
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{} s</text>",
+            x(time),
+            HEIGHT - 8.0,
+            number((time - first).round())
+        );
+    }
+    if let Some((_, value)) = &chart.level {
+        let at = y(*value);
+        _ = writeln!(
+            out,
+            "<line class=\"level\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
+            WIDTH - RIGHT
+        );
+    }
+    for (index, (_, series)) in chart.lines.iter().enumerate() {
+        let path: Vec<String> =
+            series.iter().map(|(time, value)| format!("{:.1},{:.1}", x(*time), y(*value))).collect();
+        let colour = COLOURS[index % COLOURS.len()];
+        _ = writeln!(out, "<polyline stroke=\"{colour}\" points=\"{}\"/>", path.join(" "));
+    }
+    out.push_str("</svg>\n");
+    out + &legend(chart)
+}
+
+fn legend(chart: &Chart) -> String {
+    let mut out = String::from("<p class=\"legend\">");
+    for (index, (name, _)) in chart.lines.iter().enumerate().filter(|(_, (name, _))| !name.is_empty()) {
+        let colour = COLOURS[index % COLOURS.len()];
+        _ = write!(out, "<span><i style=\"background:{colour}\"></i>{}</span> ", escape(name));
+    }
+    if let Some((name, value)) = &chart.level {
+        _ = write!(
+            out,
+            "<span><i class=\"level\"></i>{} {}</span>",
+            escape(name),
+            escape(&quantity(*value, &chart.unit))
+        );
+    }
+    out.push_str("</p>\n");
+    out
+}
+
+fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    if low <= high { (low, high) } else { (0.0, 1.0) }
+}

@@ -1,0 +1,54 @@
+//! For a terminal: columns of fixed width.
+
+use std::fmt::Write as _;
+
+use super::view::{Table, View};
+
+pub(super) fn render(view: &View) -> String {
+    let mut out = format!("\n{}  {}\n", view.word(), clean(&view.title));
+    _ = writeln!(out, "{}\n", clean(&view.cause));
+    let width = view.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    for (name, value) in &view.facts {
+        _ = writeln!(out, "{name:width$}  {}", clean(value));
+    }
+    for table in &view.tables {
+        _ = write!(out, "\n{}", columns(table));
+    }
+    if !view.notes.is_empty() {
+        out.push_str("\nto look at\n");
+        for note in &view.notes {
+            _ = writeln!(out, "  {}", clean(note));
+        }
+    }
+    out
+}
+
+fn columns(table: &Table) -> String {
+    let head: Vec<String> = table.head.iter().map(|name| (*name).to_owned()).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(table.rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()))
+        .collect();
+    let widths: Vec<usize> = (0..table.head.len())
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(
+                |(column, (cell, &width))| {
+                    if column < table.text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
+            .collect();
+        _ = writeln!(out, "{}", cells.join("  ").trim_end());
+    }
+    out
+}
+
+/// One line without control characters: what other systems said must not steer the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}

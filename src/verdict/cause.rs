@@ -1,0 +1,75 @@
+//! The one line that says why, in a person's words.
+
+use crate::report::{Report, number, quantity};
+
+/// From this share of its time on, in percent, an instance counts as saturated: the rest goes to the executor's own work.
+const SATURATED: f64 = 95.0;
+
+/// A lag that grows by less than this share of the load is steady.
+const STEADY: f64 = 0.01;
+
+/// Why the topology cannot keep up, when a component works all the time and the load is still not carried:
+/// "transformer saturated: 28 × 350/s = 9,800/s < 10,000/s; back-pressure 41 %; lag grows 200/s".
+pub(super) fn saturation(report: &Report) -> Option<String> {
+    let load = report.load.as_ref()?.rate;
+    let emitted = value(report, "spout_tps", "").is_some_and(|tps| tps < load);
+    let growing = value(report, "lag_growth", "").is_some_and(|growth| growth > STEADY * load);
+    if !emitted && !growing {
+        return None;
+    }
+    let (component, _) = report
+        .metrics
+        .iter()
+        .filter(|metric| metric.name == "busy")
+        .filter_map(|metric| Some((metric.component.as_str(), metric.value?)))
+        .filter(|(_, busy)| *busy >= SATURATED)
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let tps = value(report, "tps", component)?;
+    let instances = value(report, "instances", component).filter(|count| *count >= 1.0)?;
+    let mut line =
+        format!("{component} saturated: {} × {}/s = {}/s", number(instances), number(tps / instances), number(tps));
+    if tps < load {
+        line += &format!(" < {}/s", number(load));
+    }
+    if let Some(share) = value(report, "back_pressure", "") {
+        line += &format!("; back-pressure {}", quantity(share, "%"));
+    }
+    if growing && let Some(growth) = value(report, "lag_growth", "") {
+        line += &format!("; lag grows {}/s", number(growth));
+    }
+    Some(line)
+}
+
+/// What was carried: "carried 10,000/s: kafkaSpout 10,000/s, back-pressure 0 %, lag steady".
+pub(super) fn carried(report: &Report) -> String {
+    let load = report.load.as_ref().map_or(0.0, |load| load.rate);
+    let mut parts = Vec::new();
+    if let Some(tps) = value(report, "spout_tps", "") {
+        parts.push(format!("{} {}/s", spouts(report), number(tps)));
+    }
+    if let Some(share) = value(report, "back_pressure", "") {
+        parts.push(format!("back-pressure {}", quantity(share, "%")));
+    }
+    if let Some(growth) = value(report, "lag_growth", "") {
+        let steady = growth.abs() <= STEADY * load;
+        parts.push(match (steady, growth > 0.0) {
+            (true, _) => "lag steady".to_owned(),
+            (false, true) => format!("lag grows {}/s", number(growth)),
+            (false, false) => format!("lag shrinks {}/s", number(-growth)),
+        });
+    }
+    let line = format!("carried {}/s", number(load));
+    if parts.is_empty() { line } else { format!("{line}: {}", parts.join(", ")) }
+}
+
+/// The spouts by name, when the report knows them.
+fn spouts(report: &Report) -> String {
+    let components = report.app.iter().flat_map(|app| &app.components);
+    let names: Vec<&str> =
+        components.filter(|component| component.kind == "spout").map(|component| component.name.as_str()).collect();
+    if names.is_empty() { "spouts".to_owned() } else { names.join(" + ") }
+}
+
+fn value(report: &Report, name: &str, component: &str) -> Option<f64> {
+    report.metrics.iter().find(|metric| metric.name == name && metric.component == component)?.value
+}

@@ -1,0 +1,151 @@
+//! Heron's Prometheus sink with a known truth: what instances do, and what scrapes of it find.
+//!
+//! As the real one (Apache Heron 0.20.5, PrometheusSink with the rules of its Kubernetes configuration): a value is the count since
+//! the last export, each scrape finds it with a fresh timestamp, bolts export it under two contexts, an instance that is gone is
+//! served on for ten minutes.
+
+use std::fmt::Write as _;
+
+/// Seconds between exports and between scrapes, as in production.
+pub const EXPORT: i64 = 60;
+pub const SCRAPE: i64 = 15;
+
+/// How long the sink serves an instance that is gone: its cache's time to live.
+const SERVED_ON: i64 = 600;
+
+/// When the load runs, in seconds from the epoch of a test.
+pub const LOAD: std::ops::Range<i64> = 1200..3000;
+
+/// An instance. Times are seconds from the test's epoch.
+#[derive(Clone)]
+pub struct Instance {
+    pub component: &'static str,
+    pub container: usize,
+    pub task: usize,
+    pub born: i64,
+    pub died: i64,
+    /// Records a second under load, and nothing otherwise.
+    pub rate: f64,
+    /// Share of the time it executes under load.
+    pub busy: f64,
+    /// Mean complete latency in ms; a spout's.
+    pub latency: f64,
+    /// Milliseconds a second that it holds the topology up under load.
+    pub back_pressure: f64,
+}
+
+impl Instance {
+    pub fn new(component: &'static str, container: usize, task: usize, rate: f64) -> Self {
+        Self { component, container, task, born: 0, died: i64::MAX, rate, busy: 0.5, latency: 0.0, back_pressure: 0.0 }
+    }
+
+    fn id(&self) -> String {
+        format!("container_{}_{}_{}", self.container, self.component, self.task)
+    }
+
+    fn is_spout(&self) -> bool {
+        self.component.ends_with("Spout")
+    }
+
+    /// The last export that a scrape at this time finds, if there is one. Instances do not export at the same time.
+    fn export_before(&self, time: i64) -> Option<i64> {
+        let phase = self.born + (self.task as i64 * 7) % EXPORT;
+        let last = time.min(self.died) - phase;
+        (last >= EXPORT).then(|| phase + last - last.rem_euclid(EXPORT))
+    }
+
+    /// How many seconds of load there were in the export interval that ends at this time.
+    fn loaded(export: i64) -> f64 {
+        (export.min(LOAD.end) - (export - EXPORT).max(LOAD.start)).max(0) as f64
+    }
+}
+
+/// A topology under load.
+#[derive(Clone, Default)]
+pub struct Topology {
+    pub instances: Vec<Instance>,
+    /// Milliseconds a second that the stream managers stop the spouts under load.
+    pub stopped: f64,
+    /// How the spouts' lag grows a second under load.
+    pub lag_growth: f64,
+}
+
+impl Topology {
+    /// Everything that scrapes find in an hour, as OpenMetrics text.
+    pub fn samples(&self, epoch: i64) -> String {
+        let mut out = String::new();
+        for time in (0..3900_i64).step_by(SCRAPE as usize) {
+            for instance in &self.instances {
+                if time < instance.died.saturating_add(SERVED_ON) {
+                    self.scrape(&mut out, instance, epoch, time);
+                }
+            }
+            for container in 1..=3 {
+                let export = time - time.rem_euclid(EXPORT);
+                let loaded = Instance::loaded(export);
+                let labels =
+                    format!(r#"component="__stmgr__",instance_id="stmgr-{container}",metric_instance_id="leaked""#);
+                let mut line = |name: &str, value: f64| sample(&mut out, name, &labels, value, epoch + time);
+                line("process_uptime_sec", export as f64);
+                line("server_time_spent_back_pressure_aggr", loaded * self.stopped);
+            }
+        }
+        out
+    }
+
+    fn scrape(&self, out: &mut String, instance: &Instance, epoch: i64, time: i64) {
+        let Some(export) = instance.export_before(time) else { return };
+        let loaded = Instance::loaded(export);
+        let count = loaded * instance.rate;
+        let kind = if instance.is_spout() { "spout" } else { "bolt" };
+        let id = instance.id();
+        let labels = format!(r#"component="{}",component_type="{kind}",instance_id="{id}""#, instance.component);
+        let contexts: &[&str] = if instance.is_spout() { &["default"] } else { &["default", "upstream/default"] };
+        let mut line = |name: &str, more: &str, value: f64| {
+            sample(out, name, &format!("{labels}{more}"), value, epoch + time);
+        };
+        for context in contexts {
+            let context = format!(r#",context="{context}""#);
+            line("fail_count", &context, 0.0);
+            line("ack_count", &context, count);
+            if !instance.is_spout() {
+                line("execute_count", &context, count);
+                line("execute_time_ns", &context, loaded * instance.busy * 1e9);
+            }
+        }
+        line("emit_count", r#",context="default""#, count);
+        // The leaked context of the uptime is not the same at each export.
+        let leak = if export % 120 < 60 { r#",context="default""# } else { r#",context="upstream/default""# };
+        line("jvm_uptime_secs", leak, (export - instance.born) as f64);
+        if instance.is_spout() {
+            line("complete_latency", r#",context="default""#, instance.latency * 1e6);
+            let under_load = (export.min(LOAD.end) - LOAD.start).max(0) as f64;
+            line("kafka_offset_total_spout_lag", "", 500.0 + under_load * self.lag_growth);
+        }
+        let stmgr =
+            format!(r#"component="__stmgr__",instance_id="stmgr-{}",metric_instance_id="{id}""#, instance.container);
+        sample(out, "time_spent_back_pressure_by_compid", &stmgr, loaded * instance.back_pressure, epoch + time);
+    }
+}
+
+fn sample(out: &mut String, name: &str, labels: &str, value: f64, time: i64) {
+    let common = r#"cluster_role_env="local/ads/staging",topology="preprocessor""#;
+    writeln!(out, "heron_{name}{{{common},{labels}}} {value} {time}").unwrap();
+}
+
+/// Recorded lines of a sink, as scrapes would find them for an hour if nothing changed but the uptimes.
+pub fn replay(recorded: &str, epoch: i64) -> String {
+    let mut out = String::new();
+    for time in (0..3900_i64).step_by(SCRAPE as usize) {
+        for line in recorded.lines() {
+            let mut words = line.rsplitn(3, ' ');
+            let (_, value, series) = (words.next(), words.next().unwrap(), words.next().unwrap());
+            if series.contains("uptime") {
+                writeln!(out, "{series} {} {}", time - time.rem_euclid(EXPORT), epoch + time).unwrap();
+            } else {
+                writeln!(out, "{series} {value} {}", epoch + time).unwrap();
+            }
+        }
+    }
+    out
+}
