@@ -1,5 +1,7 @@
 //! The Heron programs against a Heron made of recorded answers, with a script in the place of the JVM.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
+
 mod fake;
 
 use std::path::{Path, PathBuf};
@@ -317,12 +319,12 @@ async fn a_stream_manager_that_does_not_register_is_waited_for_where_the_tracker
 async fn servers_that_are_down_are_told_by_their_argument() {
     let bench = Bench::new(Generation::Bare).await;
     let outcome = bench.deploy("wc.WordCount", &["--service-url=http://127.0.0.1:1"]).await;
-    insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot submit topology "wc": no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
+    insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot ask for the version: no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
     let outcome = bench.deploy("wc.WordCount", &["--tracker-url=http://127.0.0.1:1"]).await;
     insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot ask for topology "wc": no answer from Heron's tracker at http://127.0.0.1:1/: Connection refused (os error 111); check --tracker-url"#);
     insta::assert_snapshot!(bench.told(bench.delete(&["--service-url=http://127.0.0.1:1"]).await), @r#"4: cannot kill topology "wc": no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
     let wrong = format!("--service-url={}/elsewhere", bench.fake.url);
-    insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &[&wrong]).await), @"");
+    insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &[&wrong]).await), @"4: cannot ask for the version: Heron's API server says (404): Error 404 Not Found; is --service-url the API server's address?");
     assert_eq!(bench.changes(), [""; 0]);
 }
 
