@@ -14,7 +14,7 @@ use crate::step::{self, KeyValue};
 
 const FLAG: &str = "--service-url";
 const SERVER: &str = "API server";
-/// Killing answers when the scheduler has done its part, which may take it some time.
+/// For what the server answers at once.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The form fields that are not config overrides. `dry_run` counts by being there, whatever its value.
@@ -116,9 +116,10 @@ impl Api {
         self.ask(&format!("submit topology {name:?}"), request).await.map(|_| ())
     }
 
-    /// Kills a topology. It is gone when the tracker no longer knows it.
-    pub async fn kill(&self, target: &Target) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, &path(target));
+    /// Kills a topology; the answer comes when the scheduler has done its part. It is gone when the tracker no longer
+    /// knows it.
+    pub async fn kill(&self, target: &Target, limit: Duration) -> Result<(), Error> {
+        let request = self.request(Method::DELETE, &path(target)).timeout(limit);
         self.ask(&format!("kill topology {:?}", target.topology), request).await.map(|_| ())
     }
 
@@ -172,6 +173,8 @@ fn hint(words: &str) -> &'static str {
         "; check --cluster"
     } else if words.contains("does not match") {
         "; check --cluster, --role and --environment"
+    } else if words.contains("scheduler location") {
+        "; if this stays, its state has to be taken out of Heron by hand"
     } else {
         ""
     }

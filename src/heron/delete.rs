@@ -58,7 +58,7 @@ pub(super) async fn remove(api: &Api, tracker: &Tracker, target: &Target, wait: 
     let mut known = matches!(tracker.info(target).await, Ok(Answer::Known(_)));
     let mut unknown: Option<Instant> = None;
     loop {
-        kill.again(api, target).await?;
+        kill.again(api, target, wait.request_limit()).await?;
         let words = match wait.forgive(tracker.info(target).await)? {
             Ok(Answer::Unknown) => {
                 let enough = if kill.taken { Duration::ZERO } else { TRACKER_LAG };
@@ -92,13 +92,16 @@ struct Kill {
 }
 
 impl Kill {
-    async fn again(&mut self, api: &Api, target: &Target) -> Result<(), Error> {
+    async fn again(&mut self, api: &Api, target: &Target, limit: Duration) -> Result<(), Error> {
         if self.taken || self.tried.is_some_and(|tried| tried.elapsed() < KILL_EVERY) {
             return Ok(());
         }
         self.tried = Some(Instant::now());
-        match api.kill(target).await {
-            Ok(()) => self.taken = true,
+        match api.kill(target, limit).await {
+            Ok(()) => {
+                self.taken = true;
+                tracing::info!("the API server says that topology {} is killed", target.topology);
+            }
             Err(error) if error.says(NO_SCHEDULER) || error.says("does not exist") => self.refused = Some(error),
             Err(error) => return Err(error),
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -14,6 +15,11 @@ use super::wait::Wait;
 use super::{Error, Target, delete};
 use crate::report::{App, Component, Report, Run};
 use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs};
+
+/// How long a topology must be up without a break unless the user says otherwise.
+const HOLD: &str = "10s";
+/// How long a tracker that answers, but cannot say, is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Submits a Heron topology with the settings of a commit, replaces an old one, and waits until it is truly running.
 ///
@@ -29,7 +35,7 @@ pub struct Args {
     jar: PathBuf,
 
     /// Class whose main makes the topology
-    #[arg(long, value_name = "CLASS", help_heading = "Topology")]
+    #[arg(long, value_name = "CLASS", value_parser = NonEmptyStringValueParser::new(), help_heading = "Topology")]
     main_class: String,
 
     /// Further class path for main, as heron-api.jar where the jar lacks it; may be repeated
@@ -54,7 +60,7 @@ pub struct Args {
     replace: bool,
 
     /// How long the topology must be up and well without a break
-    #[arg(long, value_name = "TIME", default_value = "10s", help_heading = "Topology")]
+    #[arg(long, value_name = "TIME", value_parser = hold, default_value = HOLD, help_heading = "Topology")]
     ready_hold: Seconds,
 
     #[command(flatten)]
@@ -109,6 +115,11 @@ fn flag(text: &str) -> Result<bool, String> {
         "true" => Ok(true),
         _ => Err(format!("{text:?} is neither true nor false")),
     }
+}
+
+/// A time; an empty value means that it was not given.
+fn hold(text: &str) -> Result<Seconds, String> {
+    if text.is_empty() { HOLD.parse() } else { text.parse() }
 }
 
 /// Submits the topology and waits until it is truly running.
@@ -213,9 +224,7 @@ impl Args {
         let submission = Submission { definition: &made.file, jar: &self.jar, config: &self.config_properties };
         let began = Instant::now();
         loop {
-            // A request needs some time even when the deadline is near; the program's own deadline ends it then.
-            let limit = wait.left().max(Duration::from_secs(1));
-            match api.submit(target, submission, limit).await {
+            match api.submit(target, submission, wait.request_limit()).await {
                 Err(error) if replaced && error.says("already exists") => {
                     let waiting = || format!("waiting to submit topology {}: {error}", target.topology);
                     if !wait.pause(waiting).await {
@@ -285,7 +294,7 @@ async fn known(tracker: &Tracker, target: &Target, wait: &mut Wait) -> Result<Op
             Answer::Unknown => return Ok(None),
             Answer::Unclear(words) => {
                 let waiting = || format!("waiting for the tracker: {words}");
-                if began.elapsed() > Duration::from_secs(30) || !wait.pause(waiting).await {
+                if began.elapsed() > PATIENCE || !wait.pause(waiting).await {
                     return Err(Error::Unclear { topology: target.topology.clone(), words });
                 }
             }

@@ -66,6 +66,7 @@ impl MainClass {
         })?;
         let options = self.heron_options(target, folder.path())?;
         tracing::info!("running main class {} of {}", self.class, self.jar.display());
+        self.properties.iter().for_each(|property| tracing::info!("with property {property}"));
         let words = self.execute(&options, stop).await?;
         let file = self.only_definition(folder.path(), &words)?;
         let bytes = std::fs::read(&file).map_err(|source| Error::File {

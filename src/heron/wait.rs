@@ -34,8 +34,13 @@ impl Wait {
     }
 
     /// The time left.
-    pub fn left(&self) -> Duration {
+    fn left(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
+    }
+
+    /// How long a request may take: some time even when the end is near; the program's own deadline ends it then.
+    pub fn request_limit(&self) -> Duration {
+        self.left().max(Duration::from_secs(1))
     }
 
     /// The answer, or the words of a failure that may pass. A server that has been silent for too long is an error.

@@ -42,6 +42,10 @@ pub struct Heron {
     pub scheduler_service: bool,
     /// How long the tracker shows a topology after it was killed.
     pub remembers: Duration,
+    /// How many looks the tracker answers with a gateway's HTML.
+    pub falters: u32,
+    /// How many looks after a submission the tracker still answers for the topology before it.
+    pub stale_looks: u32,
     /// How long instances take to come up.
     pub startup: Duration,
     /// An instance that never comes up.
@@ -89,6 +93,8 @@ impl Fake {
             kills_too_early: 0,
             scheduler_service: true,
             remembers: Duration::from_millis(300),
+            falters: 0,
+            stale_looks: 0,
             startup: Duration::from_millis(700),
             missing_instance: None,
             registers: true,
@@ -219,7 +225,15 @@ async fn verb(
 }
 
 async fn info(State(fake): State<Fake>) -> Response {
-    let heron = fake.heron();
+    let mut heron = fake.heron();
+    if heron.falters > 0 {
+        heron.falters -= 1;
+        return (StatusCode::BAD_GATEWAY, axum::response::Html("<title>502 Bad Gateway</title>")).into_response();
+    }
+    if heron.submissions > 0 && heron.stale_looks > 0 {
+        heron.stale_looks -= 1;
+        return heron.tracked("info").into_response();
+    }
     let Some(topology) = heron.shown() else {
         return heron.tracked("info-missing").into_response();
     };

@@ -1,5 +1,7 @@
 //! The Heron programs against a Heron made of recorded answers, with a script in the place of the JVM.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
+
 mod fake;
 
 use std::path::{Path, PathBuf};
@@ -109,6 +111,11 @@ impl Bench {
         let message = failure.to_string();
         let message = message.replace(&self.fake.url, "http://heron");
         let message = message.replace(&self.folder.path().display().to_string(), "DIR");
+        let (before, rest) = message.split_once(" after ").unwrap_or((&message, ""));
+        let message = match rest.trim_start_matches(|c: char| c.is_ascii_digit()) {
+            "" => before.to_owned(),
+            rest => format!("{before} after N{rest}"),
+        };
         format!("{}: {message}", failure.exit().code())
     }
 }
@@ -249,6 +256,34 @@ async fn a_topology_that_runs_already_is_replaced_where_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn the_topology_that_was_killed_is_not_taken_for_the_new_one() {
+    let bench = Bench::running(Generation::Bare).await;
+    (bench.fake.heron().stale_looks, bench.fake.heron().startup) = (2, Duration::from_secs(600));
+    let outcome = bench.deploy("wc.WordCount", &["--replace", "--ready-hold=0", "--timeout=4s"]).await;
+    insta::assert_snapshot!(bench.told(outcome), @r#"5: topology "wc" is not running after Ns: sentence: 0 of 1 instances, split: 0 of 2 instances, count: 0 of 2 instances; it was left as it is, delete-heron-app removes it"#);
+}
+
+#[tokio::test]
+async fn a_tracker_that_falters_is_asked_again() {
+    let bench = Bench::new(Generation::Enveloped).await;
+    bench.fake.heron().falters = 2;
+    let outcome = bench.deploy("wc.WordCount", &[]).await;
+    assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
+    bench.fake.heron().falters = 2;
+    let outcome = bench.delete(&[]).await;
+    assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
+    assert_eq!(bench.changes(), ["submit wc", "kill local/root/default/wc"]);
+}
+
+#[tokio::test]
+async fn a_tracker_that_never_tells_is_told() {
+    let bench = Bench::new(Generation::Enveloped).await;
+    bench.fake.heron().falters = u32::MAX;
+    insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &["--timeout=2s"]).await), @r#"4: cannot tell whether topology "wc" is running: the tracker says: 502 Bad Gateway (502); check --tracker-url"#);
+    insta::assert_snapshot!(bench.told(bench.delete(&["--timeout=2s"]).await), @r#"5: topology "wc" is not gone after Ns: the tracker cannot tell: 502 Bad Gateway (502); cannot kill topology "wc": Heron's API server says (500): Failed to get scheduler location from state manager; if this stays, its state has to be taken out of Heron by hand"#);
+}
+
+#[tokio::test]
 async fn a_name_that_is_in_use_elsewhere_is_refused_once() {
     let bench = Bench::new(Generation::Bare).await;
     bench.fake.heron().refuse_submit = Some("apiserver/submit-duplicate");
@@ -282,7 +317,7 @@ async fn a_topology_that_never_comes_up_is_told_by_what_is_missing() {
         bench.fake.heron().missing_instance = Some("container_2_split_2");
         let outcome = bench.deploy("wc.WordCount", &["--timeout=3s"]).await;
         insta::allow_duplicates! {
-            insta::assert_snapshot!(bench.told(outcome), @r#"5: topology "wc" is not running after 2s: split: 1 of 2 instances; it was left as it is, delete-heron-app removes it"#);
+            insta::assert_snapshot!(bench.told(outcome), @r#"5: topology "wc" is not running after Ns: split: 1 of 2 instances; it was left as it is, delete-heron-app removes it"#);
         }
         assert_eq!((bench.result("topology"), bench.result("ready-at")), ("wc".into(), String::new()));
         assert_eq!(bench.changes(), ["submit wc"]);
@@ -300,7 +335,7 @@ async fn a_topology_with_growing_exceptions_is_not_running() {
         let told =
             format!("{} N new exceptions{after}", before.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end());
         insta::allow_duplicates! {
-            insta::assert_snapshot!(told, @r#"5: topology "wc" is not running after 2s: N new exceptions: java.lang.RuntimeException: deliberate error number 35000; it was left as it is, delete-heron-app removes it"#);
+            insta::assert_snapshot!(told, @r#"5: topology "wc" is not running after Ns: N new exceptions: java.lang.RuntimeException: deliberate error number 35000; it was left as it is, delete-heron-app removes it"#);
         }
     }
 }
@@ -310,19 +345,19 @@ async fn a_stream_manager_that_does_not_register_is_waited_for_where_the_tracker
     let bench = Bench::new(Generation::Enveloped).await;
     bench.fake.heron().registers = false;
     let outcome = bench.deploy("wc.WordCount", &["--timeout=3s"]).await;
-    insta::assert_snapshot!(bench.told(outcome), @r#"5: topology "wc" is not running after 2s: stmgr-2 not registered; it was left as it is, delete-heron-app removes it"#);
+    insta::assert_snapshot!(bench.told(outcome), @r#"5: topology "wc" is not running after Ns: stmgr-2 not registered; it was left as it is, delete-heron-app removes it"#);
 }
 
 #[tokio::test]
 async fn servers_that_are_down_are_told_by_their_argument() {
     let bench = Bench::new(Generation::Bare).await;
     let outcome = bench.deploy("wc.WordCount", &["--service-url=http://127.0.0.1:1"]).await;
-    insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot submit topology "wc": no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
+    insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot ask for the version: no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
     let outcome = bench.deploy("wc.WordCount", &["--tracker-url=http://127.0.0.1:1"]).await;
     insta::assert_snapshot!(bench.told(outcome), @r#"4: cannot ask for topology "wc": no answer from Heron's tracker at http://127.0.0.1:1/: Connection refused (os error 111); check --tracker-url"#);
     insta::assert_snapshot!(bench.told(bench.delete(&["--service-url=http://127.0.0.1:1"]).await), @r#"4: cannot kill topology "wc": no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url"#);
     let wrong = format!("--service-url={}/elsewhere", bench.fake.url);
-    insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &[&wrong]).await), @"");
+    insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &[&wrong]).await), @"4: cannot ask for the version: Heron's API server says (404): Error 404 Not Found; is --service-url the API server's address?");
     assert_eq!(bench.changes(), [""; 0]);
 }
 
@@ -353,12 +388,17 @@ async fn a_topology_is_killed_and_waited_for() {
 
 #[tokio::test]
 async fn a_topology_that_is_missing_is_deleted_already() {
-    for (generation, service) in [(Generation::Bare, true), (Generation::Enveloped, true), (Generation::Bare, false)] {
+    let deleted = async |generation, service| {
         let bench = Bench::new(generation).await;
         bench.fake.heron().scheduler_service = service;
         let outcome = bench.delete(&[]).await;
         assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
-    }
+    };
+    tokio::join!(
+        deleted(Generation::Bare, true),
+        deleted(Generation::Enveloped, true),
+        deleted(Generation::Bare, false),
+    );
 }
 
 #[tokio::test]
@@ -388,9 +428,9 @@ async fn a_topology_of_another_role_or_environment_is_not_killed() {
 async fn a_topology_that_does_not_go_is_told() {
     let bench = Bench::running(Generation::Bare).await;
     bench.fake.heron().remembers = Duration::from_secs(600);
-    insta::assert_snapshot!(bench.told(bench.delete(&["--timeout=2s"]).await), @r#"5: topology "wc" is not gone after 1s: the tracker still shows it as "Running""#);
+    insta::assert_snapshot!(bench.told(bench.delete(&["--timeout=2s"]).await), @r#"5: topology "wc" is not gone after Ns: the tracker still shows it as "Running""#);
     bench.fake.heron().refuse_kill = Some("apiserver/kill-missing");
-    insta::assert_snapshot!(bench.told(bench.delete(&["--timeout=2s"]).await), @r#"5: topology "wc" is not gone after 1s: the tracker still shows it as "Running"; cannot kill topology "wc": Heron's API server says (500): Failed to get scheduler location from state manager"#);
+    insta::assert_snapshot!(bench.told(bench.delete(&["--timeout=2s"]).await), @r#"5: topology "wc" is not gone after Ns: the tracker still shows it as "Running"; cannot kill topology "wc": Heron's API server says (500): Failed to get scheduler location from state manager; if this stays, its state has to be taken out of Heron by hand"#);
 }
 
 #[tokio::test]
