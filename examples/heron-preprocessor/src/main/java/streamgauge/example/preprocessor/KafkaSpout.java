@@ -19,18 +19,20 @@ import org.apache.heron.api.topology.OutputFieldsDeclarer;
 import org.apache.heron.api.topology.TopologyContext;
 import org.apache.heron.api.tuple.Fields;
 import org.apache.heron.api.tuple.Values;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 
 /**
  * Reads its share of a topic's partitions: those whose number modulo the spout's parallelism is its index. Without a consumer
  * group there is no rebalance that could fall into a measurement.
  */
-public final class KafkaSpout extends BaseRichSpout {
+public class KafkaSpout extends BaseRichSpout {
   /** Where to begin. */
   enum Start {
     LATEST,
@@ -40,12 +42,16 @@ public final class KafkaSpout extends BaseRichSpout {
 
   /** A record on its way through the topology. */
   private static final class InFlight {
-    final ConsumerRecord<byte[], byte[]> record;
+    final TopicPartition partition;
+    final long offset;
+    /** Null when it is done: it may have to wait long behind one that is not. */
+    ConsumerRecord<byte[], byte[]> record;
     int retries;
-    boolean done;
 
     InFlight(ConsumerRecord<byte[], byte[]> record) {
       this.record = record;
+      partition = new TopicPartition(record.topic(), record.partition());
+      offset = record.offset();
     }
   }
 
@@ -61,10 +67,10 @@ public final class KafkaSpout extends BaseRichSpout {
 
     /** Everything before this offset is done. */
     long doneUpTo() {
-      while (!inFlight.isEmpty() && inFlight.peek().done) {
+      while (!inFlight.isEmpty() && inFlight.peek().record == null) {
         inFlight.poll();
       }
-      return inFlight.isEmpty() ? next : inFlight.peek().record.offset();
+      return inFlight.isEmpty() ? next : inFlight.peek().offset;
     }
   }
 
@@ -113,9 +119,14 @@ public final class KafkaSpout extends BaseRichSpout {
     partitions = new HashMap<>();
     int index = context.getThisTaskIndex();
     int parallelism = context.getComponentTasks(context.getThisComponentId()).size();
-    consumer = new KafkaConsumer<>(KafkaClients.named(consumerConfig, index));
+    consumer = connect(KafkaClients.named(consumerConfig, index));
     commits = consumerConfig.containsKey("group.id");
-    consumer.partitionsFor(topic, OPEN_TIMEOUT).stream()
+    List<PartitionInfo> all = consumer.partitionsFor(topic, OPEN_TIMEOUT);
+    if (all == null || all.isEmpty()) {
+      throw new IllegalStateException(
+          "topic " + topic + " does not exist at " + consumerConfig.get("bootstrap.servers") + " (setting kafka.input.topic)");
+    }
+    all.stream()
         .map(partition -> new TopicPartition(topic, partition.partition()))
         .filter(partition -> partition.partition() % parallelism == index)
         .forEach(partition -> partitions.put(partition, new Progress()));
@@ -126,8 +137,17 @@ public final class KafkaSpout extends BaseRichSpout {
     active = true;
   }
 
+  /** The consumer; tests bring their own. */
+  Consumer<byte[], byte[]> connect(Map<String, Object> config) {
+    return new KafkaConsumer<>(config);
+  }
+
   /** Resolves the positions now, so that an open spout misses nothing that comes after. */
   private void seek() {
+    if (partitions.isEmpty()) {
+      LOG.log(Level.WARNING, "topic {0} has no partition left for this instance", topic);
+      return;
+    }
     consumer.assign(partitions.keySet());
     switch (start) {
       case LATEST -> consumer.seekToEnd(partitions.keySet());
@@ -174,7 +194,8 @@ public final class KafkaSpout extends BaseRichSpout {
 
   @Override
   public void nextTuple() {
-    if (!active) {
+    // With more instances than partitions some have nothing to read.
+    if (!active || partitions.isEmpty()) {
       return;
     }
     commitIfDue();
@@ -202,13 +223,13 @@ public final class KafkaSpout extends BaseRichSpout {
   }
 
   private Progress progress(InFlight inFlight) {
-    return partitions.get(new TopicPartition(topic, inFlight.record.partition()));
+    return partitions.get(inFlight.partition);
   }
 
   @Override
   public void ack(Object messageId) {
     InFlight inFlight = (InFlight) messageId;
-    inFlight.done = true;
+    inFlight.record = null;
     progress(inFlight).doneUpTo();
   }
 
@@ -252,13 +273,13 @@ public final class KafkaSpout extends BaseRichSpout {
       return;
     }
     try {
-      if (commits) {
+      if (commits && !partitions.isEmpty()) {
         consumer.commitSync(done(), KafkaClients.CLOSE_TIMEOUT);
       }
     } catch (KafkaException e) {
       LOG.log(Level.WARNING, "offsets of {0} are not committed: {1}", new Object[] {topic, e.getMessage()});
     } finally {
-      consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(KafkaClients.CLOSE_TIMEOUT));
+      consumer.close(CloseOptions.timeout(KafkaClients.CLOSE_TIMEOUT));
     }
   }
 
