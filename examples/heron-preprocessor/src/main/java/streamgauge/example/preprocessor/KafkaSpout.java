@@ -78,7 +78,7 @@ public class KafkaSpout extends BaseRichSpout {
   private static final Logger LOG = Logger.getLogger(KafkaSpout.class.getName());
   private static final int METRIC_SECONDS = 10;
   private static final Duration OPEN_TIMEOUT = Duration.ofSeconds(30);
-  private static final Duration END_OFFSETS_TIMEOUT = Duration.ofSeconds(1);
+  private static final Duration END_OFFSETS_TIMEOUT = Duration.ofMillis(800);
   /** Lags asked for within this time share one look at the broker. */
   private static final long LAG_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
@@ -98,6 +98,7 @@ public class KafkaSpout extends BaseRichSpout {
   private transient CountMetric givenUp;
   private transient boolean active;
   private transient boolean commits;
+  private transient boolean endsKnown;
   private transient long lagNanos;
   private transient long commitNanos;
 
@@ -146,6 +147,7 @@ public class KafkaSpout extends BaseRichSpout {
   private void seek() {
     if (partitions.isEmpty()) {
       LOG.log(Level.WARNING, "topic {0} has no partition left for this instance", topic);
+      endsKnown = true;
       return;
     }
     consumer.assign(partitions.keySet());
@@ -170,14 +172,20 @@ public class KafkaSpout extends BaseRichSpout {
     givenUp = context.registerMetric("given-up-records", new CountMetric(), METRIC_SECONDS);
   }
 
-  /** Heron asks for metrics on the executor's thread, also while back-pressure keeps it from calling nextTuple(). */
-  private long freshLag(Iterable<Progress> of) {
+  /**
+   * Heron asks for metrics on the executor's thread, also while back-pressure keeps it from calling nextTuple(). Null, which is no
+   * value, where the broker does not answer: an old lag would look like a fresh one.
+   */
+  private Long freshLag(Iterable<Progress> of) {
     if (System.nanoTime() - lagNanos > LAG_NANOS) {
       try {
         lookAtEnds(END_OFFSETS_TIMEOUT);
       } catch (KafkaException e) {
         LOG.log(Level.WARNING, "end offsets of {0} are not known: {1}", new Object[] {topic, e.getMessage()});
       }
+    }
+    if (!endsKnown) {
+      return null;
     }
     long lag = 0;
     for (Progress progress : of) {
@@ -189,7 +197,9 @@ public class KafkaSpout extends BaseRichSpout {
   private void lookAtEnds(Duration timeout) {
     // Set first: a broker that does not answer is not asked again for every partition.
     lagNanos = System.nanoTime();
+    endsKnown = false;
     consumer.endOffsets(partitions.keySet(), timeout).forEach((partition, end) -> partitions.get(partition).end = end);
+    endsKnown = true;
   }
 
   @Override

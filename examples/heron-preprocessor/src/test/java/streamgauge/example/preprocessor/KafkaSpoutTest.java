@@ -2,17 +2,20 @@ package streamgauge.example.preprocessor;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.apache.heron.api.spout.ISpoutOutputCollector;
 import org.apache.heron.api.spout.SpoutOutputCollector;
 import org.apache.kafka.clients.consumer.Consumer;
@@ -22,6 +25,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.record.TimestampType;
 import org.junit.jupiter.api.Test;
@@ -35,10 +39,19 @@ class KafkaSpoutTest {
         public void commitSync(Map<TopicPartition, OffsetAndMetadata> offsets, Duration timeout) {
           committed.putAll(offsets);
         }
+
+        @Override
+        public synchronized Map<TopicPartition, Long> endOffsets(Collection<TopicPartition> partitions, Duration timeout) {
+          if (brokerGone) {
+            throw new TimeoutException("no answer");
+          }
+          return super.endOffsets(partitions, timeout);
+        }
       };
   private final List<List<Object>> emitted = new ArrayList<>();
   private final List<Object> ids = new ArrayList<>();
   private FakeContext context;
+  private boolean brokerGone;
 
   /** Spout of these many instances over a topic of 4 partitions that hold 10 records each. */
   private KafkaSpout open(int index, int parallelism, KafkaSpout.Start start, Map<String, Object> config, double rate) {
@@ -114,6 +127,19 @@ class KafkaSpoutTest {
     assertEquals(0, consumer.position(new TopicPartition(TOPIC, 3)));
     assertEquals(20L, context.value("kafkaOffset/in/totalSpoutLag"));
     assertEquals(10L, context.value("kafkaOffset/in/partition_3/spoutLag"));
+  }
+
+  @Test
+  void a_lag_that_is_not_known_has_no_value() throws InterruptedException {
+    open(0, 1, KafkaSpout.Start.LATEST, Map.of(), 1e9);
+    brokerGone = true;
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    // The lag of the last half second is still good.
+    while (context.value("kafkaOffset/in/totalSpoutLag") != null && System.nanoTime() < end) {
+      TimeUnit.MILLISECONDS.sleep(20);
+    }
+    assertNull(context.value("kafkaOffset/in/totalSpoutLag"));
+    assertNull(context.value("kafkaOffset/in/partition_0/spoutLag"));
   }
 
   @Test
