@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.heron.api.Config;
 import org.apache.heron.api.Constants;
 import org.apache.heron.api.bolt.IBolt;
@@ -61,7 +60,7 @@ final class BoltInstance extends Instance {
   private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private final Inbox<StreamTuple> inbox = new Inbox<>();
-  private final AtomicBoolean pressing = new AtomicBoolean();
+  private volatile boolean pressing;
   private final Map<String, SourceMetrics> sources = new HashMap<>();
   private final Map<String, Metrics.Counter> emitted = new HashMap<>();
   private final long tickNanos;
@@ -75,8 +74,19 @@ final class BoltInstance extends Instance {
 
   /** Queues a tuple, from any thread; too many of them stop the spouts. */
   void offer(StreamTuple tuple) {
-    if (inbox.offer(tuple) > engine.queue().highWatermark() && pressing.compareAndSet(false, true)) {
+    if (inbox.offer(tuple) > engine.queue().highWatermark() && !pressing) {
+      press(true);
+    }
+  }
+
+  /** Starts or stops back-pressure, after a second look: writers and the reader come here at the same time. */
+  private synchronized void press(boolean start) {
+    if (start && !pressing && inbox.size() > engine.queue().highWatermark()) {
+      pressing = true;
       engine.backPressure().start(id);
+    } else if (!start && pressing && inbox.size() < engine.queue().lowWatermark()) {
+      pressing = false;
+      engine.backPressure().stop(id);
     }
   }
 
@@ -127,10 +137,8 @@ final class BoltInstance extends Instance {
 
   private StreamTuple take() {
     StreamTuple tuple = inbox.poll();
-    // The flag falls before the length is looked at again, so that no writer's start is lost between.
-    if (pressing.get() && inbox.size() < engine.queue().lowWatermark()) {
-      engine.backPressure().stop(id);
-      pressing.set(false);
+    if (pressing && inbox.size() < engine.queue().lowWatermark()) {
+      press(false);
     }
     return tuple;
   }

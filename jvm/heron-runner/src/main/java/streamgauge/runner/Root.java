@@ -11,7 +11,6 @@ final class Root {
     FAILED
   }
 
-  final Object messageId;
   final String stream;
   /** When the spout emitted it, by System.nanoTime(). */
   final long emittedNanos;
@@ -19,6 +18,7 @@ final class Root {
   private final Inbox<Root> spout;
   private final AtomicInteger open;
   private final AtomicReference<Outcome> outcome = new AtomicReference<>();
+  private Object messageId;
   private boolean settled;
 
   Root(Object messageId, String stream, long emittedNanos, Inbox<Root> spout, int tuples) {
@@ -62,6 +62,13 @@ final class Root {
     boolean first = !settled;
     settled = true;
     return first;
+  }
+
+  /** The spout's name for it, given out once: an ended tree may have to wait long behind an open one. */
+  Object takeMessageId() {
+    Object id = messageId;
+    messageId = null;
+    return id;
   }
 
   /** Only for the spout's thread. */

@@ -184,12 +184,12 @@ final class SpoutInstance extends Instance {
       of.completeLatency.add(latency);
       truth.acked.incrementAndGet();
       truth.completeNanos.addAndGet(latency);
-      spout.ack(root.messageId);
+      spout.ack(root.takeMessageId());
     } else {
       of.failed.add(1);
       of.failLatency.add(nanos);
       truth.failed.incrementAndGet();
-      spout.fail(root.messageId);
+      spout.fail(root.takeMessageId());
     }
   }
 

@@ -107,7 +107,7 @@ class RefusalTest {
     TopologyAPI.Topology.Builder topology = topology(new Config()).toBuilder();
     TopologyAPI.InputStream.Builder input = topology.getBoltsBuilder(0).getInputsBuilder(0);
     input.setGtype(TopologyAPI.Grouping.FIELDS);
-    input.getGroupingFieldsBuilder().addKeysBuilder().setKey("colour");
+    input.getGroupingFieldsBuilder().addKeysBuilder().setKey("colour").setType(TopologyAPI.Type.OBJECT);
     assertEquals("stream sentence/default has no field colour to group by", refusal(plan(topology.build())));
   }
 

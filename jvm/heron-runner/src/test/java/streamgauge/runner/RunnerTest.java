@@ -14,6 +14,7 @@ import java.util.Set;
 import org.apache.heron.api.Config;
 import org.apache.heron.api.topology.TopologyBuilder;
 import org.apache.heron.api.tuple.Fields;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,10 +26,11 @@ import streamgauge.runner.Components.Split;
 
 class RunnerTest {
   @TempDir private Path directory;
-  private final String test;
-  private final Seen seen;
+  private String test;
+  private Seen seen;
 
-  RunnerTest(TestInfo info) {
+  @BeforeEach
+  void nameTheTest(TestInfo info) {
     test = info.getTestMethod().orElseThrow().getName();
     seen = Seen.of(test);
   }
@@ -186,7 +188,10 @@ class RunnerTest {
 
   @Test
   void a_slow_bolt_stops_the_spout_and_the_time_is_put_down_to_it() throws Exception {
-    TestTopology run = TestTopology.start(directory, straight(new Sentences(test, 100_000), new Slow(2)), TestTopology.acking());
+    Config config = TestTopology.acking();
+    // Heron's default of 100 would hold the spout before the queue does.
+    config.setMaxSpoutPending(10_000);
+    TestTopology run = TestTopology.start(directory, straight(new Sentences(test, 100_000), new Slow(2)), config);
     try (run) {
       run.await("a second of back-pressure", () -> stmgr(run, "__server/__time_spent_back_pressure_aggr") > 1000);
     }
@@ -312,7 +317,7 @@ class RunnerTest {
   }
 
   @Test
-  void a_kill_closes_every_instance() throws IOException, InterruptedException {
+  void a_kill_closes_every_instance() throws IOException {
     TestTopology run = TestTopology.start(directory, wordCount(new Sentences(test, 10), new Count(test)), TestTopology.acking());
     try (run) {
       run.awaitEvent("running", event -> true);

@@ -178,9 +178,13 @@ final class TestTopology implements AutoCloseable {
 
   /** Ends it as stdin's end would, and waits. */
   @Override
-  public void close() throws IOException, InterruptedException {
+  public void close() throws IOException {
     commands.close();
-    thread.join(TimeUnit.SECONDS.toMillis(DEADLINE_SECONDS));
+    try {
+      thread.join(TimeUnit.SECONDS.toMillis(DEADLINE_SECONDS));
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
     if (thread.isAlive()) {
       throw new AssertionError("the runner did not end");
     }

@@ -19,18 +19,20 @@ import org.apache.heron.api.topology.OutputFieldsDeclarer;
 import org.apache.heron.api.topology.TopologyContext;
 import org.apache.heron.api.tuple.Fields;
 import org.apache.heron.api.tuple.Values;
+import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 
 /**
  * Reads its share of a topic's partitions: those whose number modulo the spout's parallelism is its index. Without a consumer
  * group there is no rebalance that could fall into a measurement.
  */
-public final class KafkaSpout extends BaseRichSpout {
+public class KafkaSpout extends BaseRichSpout {
   /** Where to begin. */
   enum Start {
     LATEST,
@@ -40,12 +42,16 @@ public final class KafkaSpout extends BaseRichSpout {
 
   /** A record on its way through the topology. */
   private static final class InFlight {
-    final ConsumerRecord<byte[], byte[]> record;
+    final TopicPartition partition;
+    final long offset;
+    /** Null when it is done: it may have to wait long behind one that is not. */
+    ConsumerRecord<byte[], byte[]> record;
     int retries;
-    boolean done;
 
     InFlight(ConsumerRecord<byte[], byte[]> record) {
       this.record = record;
+      partition = new TopicPartition(record.topic(), record.partition());
+      offset = record.offset();
     }
   }
 
@@ -61,10 +67,10 @@ public final class KafkaSpout extends BaseRichSpout {
 
     /** Everything before this offset is done. */
     long doneUpTo() {
-      while (!inFlight.isEmpty() && inFlight.peek().done) {
+      while (!inFlight.isEmpty() && inFlight.peek().record == null) {
         inFlight.poll();
       }
-      return inFlight.isEmpty() ? next : inFlight.peek().record.offset();
+      return inFlight.isEmpty() ? next : inFlight.peek().offset;
     }
   }
 
@@ -72,7 +78,7 @@ public final class KafkaSpout extends BaseRichSpout {
   private static final Logger LOG = Logger.getLogger(KafkaSpout.class.getName());
   private static final int METRIC_SECONDS = 10;
   private static final Duration OPEN_TIMEOUT = Duration.ofSeconds(30);
-  private static final Duration END_OFFSETS_TIMEOUT = Duration.ofSeconds(1);
+  private static final Duration END_OFFSETS_TIMEOUT = Duration.ofMillis(800);
   /** Lags asked for within this time share one look at the broker. */
   private static final long LAG_NANOS = TimeUnit.MILLISECONDS.toNanos(500);
 
@@ -92,6 +98,7 @@ public final class KafkaSpout extends BaseRichSpout {
   private transient CountMetric givenUp;
   private transient boolean active;
   private transient boolean commits;
+  private transient boolean endsKnown;
   private transient long lagNanos;
   private transient long commitNanos;
 
@@ -113,9 +120,14 @@ public final class KafkaSpout extends BaseRichSpout {
     partitions = new HashMap<>();
     int index = context.getThisTaskIndex();
     int parallelism = context.getComponentTasks(context.getThisComponentId()).size();
-    consumer = new KafkaConsumer<>(KafkaClients.named(consumerConfig, index));
+    consumer = connect(KafkaClients.named(consumerConfig, index));
     commits = consumerConfig.containsKey("group.id");
-    consumer.partitionsFor(topic, OPEN_TIMEOUT).stream()
+    List<PartitionInfo> all = consumer.partitionsFor(topic, OPEN_TIMEOUT);
+    if (all == null || all.isEmpty()) {
+      throw new IllegalStateException(
+          "topic " + topic + " does not exist at " + consumerConfig.get("bootstrap.servers") + " (setting kafka.input.topic)");
+    }
+    all.stream()
         .map(partition -> new TopicPartition(topic, partition.partition()))
         .filter(partition -> partition.partition() % parallelism == index)
         .forEach(partition -> partitions.put(partition, new Progress()));
@@ -126,8 +138,18 @@ public final class KafkaSpout extends BaseRichSpout {
     active = true;
   }
 
+  /** The consumer; tests bring their own. */
+  Consumer<byte[], byte[]> connect(Map<String, Object> config) {
+    return new KafkaConsumer<>(config);
+  }
+
   /** Resolves the positions now, so that an open spout misses nothing that comes after. */
   private void seek() {
+    if (partitions.isEmpty()) {
+      LOG.log(Level.WARNING, "topic {0} has no partition left for this instance", topic);
+      endsKnown = true;
+      return;
+    }
     consumer.assign(partitions.keySet());
     switch (start) {
       case LATEST -> consumer.seekToEnd(partitions.keySet());
@@ -150,14 +172,20 @@ public final class KafkaSpout extends BaseRichSpout {
     givenUp = context.registerMetric("given-up-records", new CountMetric(), METRIC_SECONDS);
   }
 
-  /** Heron asks for metrics on the executor's thread, also while back-pressure keeps it from calling nextTuple(). */
-  private long freshLag(Iterable<Progress> of) {
+  /**
+   * Heron asks for metrics on the executor's thread, also while back-pressure keeps it from calling nextTuple(). Null, which is no
+   * value, where the broker does not answer: an old lag would look like a fresh one.
+   */
+  private Long freshLag(Iterable<Progress> of) {
     if (System.nanoTime() - lagNanos > LAG_NANOS) {
       try {
         lookAtEnds(END_OFFSETS_TIMEOUT);
       } catch (KafkaException e) {
         LOG.log(Level.WARNING, "end offsets of {0} are not known: {1}", new Object[] {topic, e.getMessage()});
       }
+    }
+    if (!endsKnown) {
+      return null;
     }
     long lag = 0;
     for (Progress progress : of) {
@@ -169,12 +197,15 @@ public final class KafkaSpout extends BaseRichSpout {
   private void lookAtEnds(Duration timeout) {
     // Set first: a broker that does not answer is not asked again for every partition.
     lagNanos = System.nanoTime();
+    endsKnown = false;
     consumer.endOffsets(partitions.keySet(), timeout).forEach((partition, end) -> partitions.get(partition).end = end);
+    endsKnown = true;
   }
 
   @Override
   public void nextTuple() {
-    if (!active) {
+    // With more instances than partitions some have nothing to read.
+    if (!active || partitions.isEmpty()) {
       return;
     }
     commitIfDue();
@@ -202,13 +233,13 @@ public final class KafkaSpout extends BaseRichSpout {
   }
 
   private Progress progress(InFlight inFlight) {
-    return partitions.get(new TopicPartition(topic, inFlight.record.partition()));
+    return partitions.get(inFlight.partition);
   }
 
   @Override
   public void ack(Object messageId) {
     InFlight inFlight = (InFlight) messageId;
-    inFlight.done = true;
+    inFlight.record = null;
     progress(inFlight).doneUpTo();
   }
 
@@ -252,13 +283,13 @@ public final class KafkaSpout extends BaseRichSpout {
       return;
     }
     try {
-      if (commits) {
+      if (commits && !partitions.isEmpty()) {
         consumer.commitSync(done(), KafkaClients.CLOSE_TIMEOUT);
       }
     } catch (KafkaException e) {
       LOG.log(Level.WARNING, "offsets of {0} are not committed: {1}", new Object[] {topic, e.getMessage()});
     } finally {
-      consumer.close(org.apache.kafka.clients.consumer.CloseOptions.timeout(KafkaClients.CLOSE_TIMEOUT));
+      consumer.close(CloseOptions.timeout(KafkaClients.CLOSE_TIMEOUT));
     }
   }
 

@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import org.apache.heron.api.Config;
 import org.apache.heron.api.bolt.BaseRichBolt;
 import org.apache.heron.api.bolt.OutputCollector;
@@ -19,9 +20,12 @@ import org.apache.kafka.clients.producer.ProducerRecord;
  * Writes events to the output topic. A tuple is acked when the broker has its record. The producer tells so on its own thread and
  * Heron's collector belongs to the executor's, so answers wait in a queue for the next tuple or tick.
  */
-public final class Publisher extends BaseRichBolt {
+public class Publisher extends BaseRichBolt {
   private static final long serialVersionUID = 1L;
   private static final long TICK_MILLIS = 20;
+
+  /** A broker that is gone fails thousands of records a second: one report tells as much. */
+  private static final long REPORT_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   private record Answer(Tuple tuple, Exception error) {}
 
@@ -32,6 +36,7 @@ public final class Publisher extends BaseRichBolt {
   private transient Producer<byte[], byte[]> producer;
   private transient ConcurrentLinkedQueue<Answer> answers;
   private transient Pacer pacer;
+  private transient long reported;
 
   /** Each record takes this long, in ns. */
   Publisher(String topic, Map<String, Object> producerConfig, long nanosPerRecord) {
@@ -52,10 +57,15 @@ public final class Publisher extends BaseRichBolt {
     KafkaClients.quieten();
     this.collector = collector;
     answers = new ConcurrentLinkedQueue<>();
-    producer = new KafkaProducer<>(KafkaClients.named(producerConfig, context.getThisTaskIndex()));
+    producer = connect(KafkaClients.named(producerConfig, context.getThisTaskIndex()));
     // The first record must not pay for finding the topic.
     producer.partitionsFor(topic);
     pacer = new Pacer(Clock.SYSTEM, nanosPerRecord);
+  }
+
+  /** The producer; tests bring their own. */
+  Producer<byte[], byte[]> connect(Map<String, Object> config) {
+    return new KafkaProducer<>(config);
   }
 
   @Override
@@ -85,9 +95,17 @@ public final class Publisher extends BaseRichBolt {
       if (answer.error == null) {
         collector.ack(answer.tuple);
       } else {
-        collector.reportError(answer.error);
+        report(answer.error);
         collector.fail(answer.tuple);
       }
+    }
+  }
+
+  private void report(Exception error) {
+    long now = System.nanoTime();
+    if (reported == 0 || now - reported > REPORT_NANOS) {
+      reported = now;
+      collector.reportError(error);
     }
   }
 
