@@ -161,8 +161,11 @@ impl Client {
         };
         let response = request.send().await.map_err(connect)?;
         let status = response.status();
-        let content_type =
-            response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("no content type");
+        let content_type = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("no content type");
         let content_type = content_type.to_owned();
         let body = response.text().await.map_err(connect)?;
         self.understand(query, status, content_type, &body)
@@ -213,10 +216,7 @@ impl Data {
                 .collect(),
             Self::Matrix(series) => series
                 .into_iter()
-                .map(|series| Series {
-                    labels: series.metric,
-                    values: series.values.into_iter().map(number).collect(),
-                })
+                .map(|series| Series { labels: series.metric, values: series.values.into_iter().map(number).collect() })
                 .collect(),
             Self::Scalar(sample) => vec![Series { labels: BTreeMap::new(), values: vec![number(sample)] }],
         }

@@ -31,7 +31,9 @@ pub enum Error {
         reason: String,
     },
     /// Nobody answers.
-    #[error("no answer from Prometheus at {endpoint} after {tries} tries: {reason}; is it running, and reachable from here?")]
+    #[error(
+        "no answer from Prometheus at {endpoint} after {tries} tries: {reason}; is it running, and reachable from here?"
+    )]
     Connect {
         /// The address.
         endpoint: String,
@@ -49,7 +51,9 @@ pub enum Error {
         status: u16,
     },
     /// Something else than Prometheus' API answered.
-    #[error("{endpoint} does not answer as Prometheus' API does ({status}, {content_type}): {said}; is a proxy or a missing path prefix in the way?")]
+    #[error(
+        "{endpoint} does not answer as Prometheus' API does ({status}, {content_type}): {said}; is a proxy or a missing path prefix in the way?"
+    )]
     Foreign {
         /// The address.
         endpoint: String,

@@ -122,11 +122,15 @@ impl Pack {
     fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Pack { path: PathBuf::from(path), reason };
         // The first line names the place and the mistake; the others draw it.
-        let first_line = |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let first_line =
+            |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let pack: Self = serde_saphyr::from_str(text).map_err(|error| wrong(first_line(error.to_string())))?;
         for demand in &pack.checks {
             if !pack.metrics.iter().any(|metric| metric.name == demand.metric) {
-                return Err(wrong(format!("a check demands something of {:?}, which is no metric of it", demand.metric)));
+                return Err(wrong(format!(
+                    "a check demands something of {:?}, which is no metric of it",
+                    demand.metric
+                )));
             }
         }
         Ok(pack)
@@ -190,14 +194,10 @@ impl Pack {
         environment.add_filter("quoted", |value: String| quoted(&value));
         environment.add_filter("seconds", |value: f64| format!("{}ms", (value * 1000.0).ceil()));
         let text = format!("{}\n{query}", self.prelude);
-        let wrong =
-            |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
+        let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
         let template = environment.template_from_str(&text).map_err(wrong)?;
-        let mut variables: Vec<String> = template
-            .undeclared_variables(false)
-            .into_iter()
-            .filter(|name| !filled.values.contains_key(name))
-            .collect();
+        let mut variables: Vec<String> =
+            template.undeclared_variables(false).into_iter().filter(|name| !filled.values.contains_key(name)).collect();
         if !variables.is_empty() {
             variables.sort();
             return Err(Error::Undefined { metric: metric.to_owned(), variables });
@@ -258,6 +258,16 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_pack_keeps_to_the_schema() {
+        let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
+        let pack: serde_json::Value = serde_saphyr::from_str(HERON).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+
+    #[test]
     fn a_parameter_cannot_end_the_string_it_stands_in() {
         let pack = Pack::load("heron").unwrap();
         let mut given = params(&GIVEN);
@@ -284,7 +294,7 @@ mod tests {
         let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
         let head = "description: d\nparams: {}\nnewest_sample: up\nmetrics:\n";
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, query");
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"XX"#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load" or "<= 5""#);
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check demands something of "b", which is no metric of it"#);
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Error;
 use super::client::{Auth, Client};
 use super::measure::measure;
 use super::pack::{Filled, Pack};
 use super::window::Asked;
-use super::Error;
 use crate::report::{Metric, Report, Run, Status, Verdict, Window, render};
 use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs};
 use crate::verdict;

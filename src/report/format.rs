@@ -35,6 +35,11 @@ pub fn quantity(value: f64, unit: &str) -> String {
     }
 }
 
+/// A metric's name in words: `spout_tps` is "spout TPS".
+pub fn title_of(metric: &str) -> String {
+    metric.replace("back_pressure", "back-pressure").replace('_', " ").replace("tps", "TPS")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 mod format;
 pub mod render;
 
-pub use format::{number, quantity};
+pub use format::{number, quantity, title_of};
 
 use std::path::{Path, PathBuf};
 

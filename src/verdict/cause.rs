@@ -26,7 +26,8 @@ pub(super) fn saturation(report: &Report) -> Option<String> {
         .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
     let tps = value(report, "tps", component)?;
     let instances = value(report, "instances", component).filter(|count| *count >= 1.0)?;
-    let mut line = format!("{component} saturated: {} × {}/s = {}/s", number(instances), number(tps / instances), number(tps));
+    let mut line =
+        format!("{component} saturated: {} × {}/s = {}/s", number(instances), number(tps / instances), number(tps));
     if tps < load {
         line += &format!(" < {}/s", number(load));
     }
@@ -41,7 +42,7 @@ pub(super) fn saturation(report: &Report) -> Option<String> {
 
 /// What was carried: "carried 10,000/s: kafkaSpout 10,000/s, back-pressure 0 %, lag steady".
 pub(super) fn carried(report: &Report) -> String {
-    let load = report.load.as_ref().map_or(0.0, |load| load.rate);
+    let rate = report.load.as_ref().map_or(0.0, |load| load.rate);
     let mut parts = Vec::new();
     if let Some(tps) = value(report, "spout_tps", "") {
         parts.push(format!("{} {}/s", spouts(report), number(tps)));
@@ -50,15 +51,20 @@ pub(super) fn carried(report: &Report) -> String {
         parts.push(format!("back-pressure {}", quantity(share, "%")));
     }
     if let Some(growth) = value(report, "lag_growth", "") {
-        let steady = growth.abs() <= STEADY * load;
+        let steady = growth.abs() <= STEADY * rate;
         parts.push(match (steady, growth > 0.0) {
             (true, _) => "lag steady".to_owned(),
             (false, true) => format!("lag grows {}/s", number(growth)),
             (false, false) => format!("lag shrinks {}/s", number(-growth)),
         });
     }
-    let line = format!("carried {}/s", number(load));
+    let line = load(report);
     if parts.is_empty() { line } else { format!("{line}: {}", parts.join(", ")) }
+}
+
+/// The load that was carried: "carried 10,000/s".
+pub(super) fn load(report: &Report) -> String {
+    format!("carried {}/s", number(report.load.as_ref().map_or(0.0, |load| load.rate)))
 }
 
 /// The spouts by name, when the report knows them.

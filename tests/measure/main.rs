@@ -1,5 +1,7 @@
 //! `get-prometheus-metric` against a real Prometheus whose samples have a known truth.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod server;
 mod sink;
 
@@ -46,7 +48,8 @@ async fn measure(endpoint: &str, report: &Report, more: &[&str]) -> Measured {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     report::update(&folder.path().join("report.json"), |file| *file = report.clone()).unwrap();
-    let (report, verdict) = (format!("--report={}", path("report.json")), format!("--result=verdict={}", path("verdict")));
+    let (report, verdict) =
+        (format!("--report={}", path("report.json")), format!("--result=verdict={}", path("verdict")));
     let (summary, output) = (format!("--result=summary={}", path("summary")), format!("--output-dir={}", path("out")));
     let mut words = vec!["get-prometheus-metric", "--endpoint", endpoint, &report, &verdict, &summary, &output];
     words.extend(["--params", "cluster=local", "role=ads", "environment=staging"]);
@@ -184,12 +187,8 @@ async fn instances_that_are_served_on_after_their_end_are_not_counted() {
     let server = Server::with(&topology.samples(epoch));
     let planned = [("kafkaSpout", 2), ("transformer", 3), ("publisher", 1)];
     // Measured from five minutes on, while the dead are still served.
-    let measured = measure(
-        &server.endpoint,
-        &before(epoch, 1000.0, &planned),
-        &["topology=preprocessor", "--warm-up=150s"],
-    )
-    .await;
+    let measured =
+        measure(&server.endpoint, &before(epoch, 1000.0, &planned), &["topology=preprocessor", "--warm-up=150s"]).await;
     near("transformer", measured.value("tps", "transformer"), 750.0, 1.0);
     near("publisher", measured.value("tps", "publisher"), 1000.0, 1.0);
     assert_eq!(measured.value("instances", "transformer"), 3.0);
@@ -206,7 +205,8 @@ async fn an_instance_lost_in_the_window_is_inconclusive_and_hardly_miscounted() 
     let measured = measure(&server.endpoint, &before(epoch, 1000.0, &PLANNED), &[]).await;
     let window = (LOAD.end - LOAD.start - 2 * EXPORT - SCRAPE) as f64;
     let truth = 750.0 + 250.0 * (died - LOAD.start - 2 * EXPORT - SCRAPE) as f64 / window;
-    near("transformer", measured.value("tps", "transformer"), truth, 1.0);
+    // It counts as living until two exports are overdue.
+    near("transformer", measured.value("tps", "transformer"), truth, 2.0);
     assert_eq!(
         measured.verdict().cause,
         "3 of 4 instances of transformer were seen alive throughout: it was not measured as planned"
@@ -229,10 +229,7 @@ async fn the_recorded_sink_with_kubernetes_rules_is_understood() {
     assert_eq!(measured.value("instances", "transformer"), 4.0);
     assert_eq!(measured.value("back_pressure", ""), 0.0);
     // Nothing but the spout's lag was recorded without, and the missing lag does not pass.
-    assert_eq!(
-        measured.verdict().cause,
-        "lag growth is not known: Prometheus has no such series in the window"
-    );
+    assert_eq!(measured.verdict().cause, "lag growth is not known: Prometheus has no such series in the window");
     assert_eq!(measured.verdict().status, Status::Inconclusive);
 }
 
@@ -244,7 +241,7 @@ async fn the_recorded_sink_without_rules_is_understood() {
     let here = ["topology=wc", "role=root", "environment=default"];
     let measured = measure(&server.endpoint, &before(epoch, 47.0, &[]), &here).await;
     near("sentence", measured.value("tps", "sentence"), 2_844.0 / 60.0, 0.1);
-    near("split", measured.value("tps", "split"), 2.0 * 1_418.0 / 60.0, 1.0);
+    near("split", measured.value("tps", "split"), 1_418.0 / 60.0, 0.1);
     near("latency", measured.value("complete_latency", ""), 241.87, 0.1);
 }
 

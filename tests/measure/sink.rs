@@ -36,17 +36,7 @@ pub struct Instance {
 
 impl Instance {
     pub fn new(component: &'static str, container: usize, task: usize, rate: f64) -> Self {
-        Self {
-            component,
-            container,
-            task,
-            born: 0,
-            died: i64::MAX,
-            rate,
-            busy: 0.5,
-            latency: 0.0,
-            back_pressure: 0.0,
-        }
+        Self { component, container, task, born: 0, died: i64::MAX, rate, busy: 0.5, latency: 0.0, back_pressure: 0.0 }
     }
 
     fn id(&self) -> String {
@@ -93,7 +83,8 @@ impl Topology {
             for container in 1..=3 {
                 let export = time - time.rem_euclid(EXPORT);
                 let loaded = Instance::loaded(export);
-                let labels = format!(r#"component="__stmgr__",instance_id="stmgr-{container}",metric_instance_id="leaked""#);
+                let labels =
+                    format!(r#"component="__stmgr__",instance_id="stmgr-{container}",metric_instance_id="leaked""#);
                 let mut line = |name: &str, value: f64| sample(&mut out, name, &labels, value, epoch + time);
                 line("process_uptime_sec", export as f64);
                 line("server_time_spent_back_pressure_aggr", loaded * self.stopped);
@@ -131,7 +122,8 @@ impl Topology {
             let under_load = (export.min(LOAD.end) - LOAD.start).max(0) as f64;
             line("kafka_offset_total_spout_lag", "", 500.0 + under_load * self.lag_growth);
         }
-        let stmgr = format!(r#"component="__stmgr__",instance_id="stmgr-{}",metric_instance_id="{id}""#, instance.container);
+        let stmgr =
+            format!(r#"component="__stmgr__",instance_id="stmgr-{}",metric_instance_id="{id}""#, instance.container);
         sample(out, "time_spent_back_pressure_by_compid", &stmgr, loaded * instance.back_pressure, epoch + time);
     }
 }

@@ -32,8 +32,18 @@ pub(super) fn svg(chart: &Chart) -> String {
     for step in 0..=4 {
         let value = low + (high - low) * f64::from(step) / 4.0;
         let at = y(value);
-        _ = writeln!(out, "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>", WIDTH - RIGHT);
-        _ = writeln!(out, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 6.0, at + 4.0, number(value));
+        _ = writeln!(
+            out,
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
+            WIDTH - RIGHT
+        );
+        _ = writeln!(
+            out,
+            "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            LEFT - 6.0,
+            at + 4.0,
+            number(value)
+        );
     }
     for (part, anchor) in [(0.0, "start"), (0.5, "middle"), (1.0, "end")] {
         let time = first + (last - first) * part;
@@ -47,10 +57,15 @@ pub(super) fn svg(chart: &Chart) -> String {
     }
     if let Some((_, value)) = &chart.level {
         let at = y(*value);
-        _ = writeln!(out, "<line class=\"level\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>", WIDTH - RIGHT);
+        _ = writeln!(
+            out,
+            "<line class=\"level\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>",
+            WIDTH - RIGHT
+        );
     }
     for (index, (_, series)) in chart.lines.iter().enumerate() {
-        let path: Vec<String> = series.iter().map(|(time, value)| format!("{:.1},{:.1}", x(*time), y(*value))).collect();
+        let path: Vec<String> =
+            series.iter().map(|(time, value)| format!("{:.1},{:.1}", x(*time), y(*value))).collect();
         let colour = COLOURS[index % COLOURS.len()];
         _ = writeln!(out, "<polyline stroke=\"{colour}\" points=\"{}\"/>", path.join(" "));
     }
@@ -65,7 +80,12 @@ fn legend(chart: &Chart) -> String {
         _ = write!(out, "<span><i style=\"background:{colour}\"></i>{}</span> ", escape(name));
     }
     if let Some((name, value)) = &chart.level {
-        _ = write!(out, "<span><i class=\"level\"></i>{} {}</span>", escape(name), escape(&quantity(*value, &chart.unit)));
+        _ = write!(
+            out,
+            "<span><i class=\"level\"></i>{} {}</span>",
+            escape(name),
+            escape(&quantity(*value, &chart.unit))
+        );
     }
     out.push_str("</p>\n");
     out

@@ -25,8 +25,9 @@ pub(super) fn render(view: &View) -> String {
 
 fn columns(table: &Table) -> String {
     let head: Vec<String> = table.head.iter().map(|name| (*name).to_owned()).collect();
-    let rows: Vec<Vec<String>> =
-        std::iter::once(head).chain(table.rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect())).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(table.rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()))
+        .collect();
     let widths: Vec<usize> = (0..table.head.len())
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
         .collect();
@@ -36,9 +37,11 @@ fn columns(table: &Table) -> String {
             .iter()
             .zip(&widths)
             .enumerate()
-            .map(|(column, (cell, &width))| {
-                if column < table.text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-            })
+            .map(
+                |(column, (cell, &width))| {
+                    if column < table.text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                },
+            )
             .collect();
         _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
