@@ -192,7 +192,7 @@ impl Pack {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("quoted", |value: String| quoted(&value));
-        environment.add_filter("seconds", |value: f64| format!("{}ms", (value * 1000.0).ceil()));
+        environment.add_filter("seconds", seconds);
         let text = format!("{}\n{query}", self.prelude);
         let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
         let template = environment.template_from_str(&text).map_err(wrong)?;
@@ -215,6 +215,12 @@ impl Filled {
             self.values.insert("load_rate".to_owned(), Value::from(rate));
         }
     }
+}
+
+/// A PromQL duration.
+fn seconds(value: f64) -> String {
+    let millis = (value * 1000.0).ceil();
+    if millis % 1000.0 == 0.0 { format!("{}s", millis / 1000.0) } else { format!("{millis}ms") }
 }
 
 /// A PromQL string: quoted as Go does it, so that a parameter cannot end it.

@@ -69,7 +69,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let client = Client::new(&args.endpoint, auth(&args)?)?;
     let pack = Pack::load(&args.pack)?;
     let filled = pack.fill(&args.params)?;
-    let load = window(&args, &report)?;
+    let load = window(&args, step, &report)?;
     let (metrics, trouble) = match Asked::of(load, args.warm_up.0, filled.export_interval, filled.scrape_interval) {
         Ok(asked) => (ask(&client, &pack, filled, &report, asked).await?, None),
         Err(too_short) => (Vec::new(), Some(too_short)),
@@ -158,7 +158,7 @@ fn auth(args: &Args) -> Result<Auth, Failure> {
 }
 
 /// The load's window: from the arguments, else from the report.
-fn window(args: &Args, report: &Report) -> Result<Window, Failure> {
+fn window(args: &Args, step: &Step, report: &Report) -> Result<Window, Failure> {
     let time = |flag: &str, text: &str| {
         text.parse::<Timestamp>().map_err(|error| {
             Failure::msg(Exit::Usage, format!("{flag} {text:?} is not a time such as 2026-01-05T10:12:00Z: {error}"))
@@ -171,6 +171,9 @@ fn window(args: &Args, report: &Report) -> Result<Window, Failure> {
     };
     if window.end <= window.start {
         return Err(Error::Backwards { start: window.start, end: window.end }.into());
+    }
+    if window.end.duration_since(Timestamp::now()).unsigned_abs() > step.timeout() && window.end > Timestamp::now() {
+        return Err(Error::Future { end: window.end }.into());
     }
     Ok(window)
 }

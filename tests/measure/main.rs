@@ -6,14 +6,16 @@ mod server;
 mod sink;
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Parser;
 use jiff::Timestamp;
 use serde_json::Value;
 use server::Server;
-use sink::{EXPORT, Instance, LOAD, SCRAPE, Topology};
+use sink::{EXPORT, Instance, LOAD, Live, SCRAPE, Topology};
 use streamgauge::prometheus::{Args, run};
-use streamgauge::report::{self, App, Component, Load, Report, Run, Status, Verdict, Window};
+use streamgauge::report::{self, App, Component, Latency, Load, Report, Run, Status, StepError, Verdict, Window};
 use streamgauge::step::{Exit, Failure, Step};
 
 /// A run of the program: its folder, exit and report.
@@ -275,6 +277,31 @@ async fn a_topology_whose_scrapes_end_in_the_window_is_inconclusive() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_window_is_waited_for_and_nothing_after_it_is_counted() {
+    let live = Live::start().await;
+    let server = Server::scraping(live.address);
+    let deadline = Timestamp::now() + Duration::from_secs(60);
+    while live.scrapes.load(Ordering::Relaxed) < 6 {
+        assert!(Timestamp::now() < deadline, "Prometheus did not scrape within 60 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let start = Timestamp::now();
+    let window = Window { start, end: start + Duration::from_secs(10) };
+    let mut report = before(0, 1000.0, &[("kafkaSpout", 1)]);
+    report.load.as_mut().unwrap().window = Some(window);
+    let quiet = async {
+        let left = window.end.duration_since(Timestamp::now());
+        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+        live.load.store(false, Ordering::Relaxed);
+    };
+    let more = ["topology=preprocessor", "export-interval=1", "scrape-interval=0.5"];
+    let (measured, ()) = tokio::join!(measure(&server.endpoint, &report, &more), quiet);
+    assert!(Timestamp::now() > window.end);
+    near("spout", measured.value("tps", "kafkaSpout"), 1000.0, 2.0);
+    near("spouts", measured.value("spout_tps", ""), 1000.0, 2.0);
+}
+
+#[tokio::test]
 async fn a_prometheus_that_is_down_is_a_refusal_and_no_verdict() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let measured = measure(&format!("http://127.0.0.1:{port}"), &before(epoch(), 1000.0, &PLANNED), &[]).await;
@@ -291,7 +318,16 @@ async fn a_prometheus_that_is_down_is_a_refusal_and_no_verdict() {
 async fn a_full_report_keeps_to_its_schema() {
     let epoch = epoch();
     let server = Server::with(&steady().samples(epoch));
-    let measured = measure(&server.endpoint, &before(epoch, 1000.0, &PLANNED), &[]).await;
+    let mut before = before(epoch, 1000.0, &PLANNED);
+    let latency = Some(Latency { p50: 0.1, p90: 0.5, p99: 2.0, p999: 9.0, max: 12.5 });
+    let (app, load) = (before.app.as_mut().unwrap(), before.load.as_mut().unwrap());
+    app.properties.insert("kafka.input.parallelism".into(), Value::from("2"));
+    app.components[0].cpu = Some(1.0);
+    app.components[0].ram_bytes = Some(2 << 30);
+    (app.deployed_at, app.ready_at) = (Some(at(epoch)), Some(at(epoch + 15)));
+    (load.send_delay, load.ack_latency) = (latency, latency);
+    before.errors.push(StepError::now("send-slack", 4, "channel_not_found".into()));
+    let measured = measure(&server.endpoint, &before, &[]).await;
     let schema: Value = serde_json::from_str(include_str!("../../schemas/report.schema.json")).unwrap();
     let report: Value = serde_json::from_slice(&std::fs::read(measured.path("report.json")).unwrap()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
