@@ -125,15 +125,32 @@ impl Pack {
         let first_line =
             |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let pack: Self = serde_saphyr::from_str(text).map_err(|error| wrong(first_line(error.to_string())))?;
-        for demand in &pack.checks {
-            if !pack.metrics.iter().any(|metric| metric.name == demand.metric) {
-                return Err(wrong(format!(
-                    "a check demands something of {:?}, which is no metric of it",
-                    demand.metric
-                )));
-            }
+        match pack.checks.iter().find(|demand| !pack.measures(&demand.metric)) {
+            Some(demand) => Err(wrong(format!("a check is on {:?}, which is no metric of it", demand.metric))),
+            None => Ok(pack),
         }
-        Ok(pack)
+    }
+
+    fn measures(&self, metric: &str) -> bool {
+        self.metrics.iter().any(|spec| spec.name == metric)
+    }
+
+    /// Adds demands; each takes the place of one on the same metric and component.
+    pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Error> {
+        for demand in demands {
+            if !self.measures(&demand.metric) {
+                let known: Vec<&str> = self.metrics.iter().map(|spec| spec.name.as_str()).collect();
+                let reason = format!(
+                    "--check is on {:?}, which the pack does not measure; it has {}",
+                    demand.metric,
+                    known.join(", ")
+                );
+                return Err(Error::Param { reason });
+            }
+            self.checks.retain(|old| (&old.metric, &old.component) != (&demand.metric, &demand.component));
+            self.checks.push(demand.clone());
+        }
+        Ok(())
     }
 
     /// Fills the parameters in; `-` and `_` in their names are the same.
@@ -301,7 +318,20 @@ mod tests {
         let head = "description: d\nparams: {}\nnewest_sample: up\nmetrics:\n";
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, query");
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load" or "<= 5""#);
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check demands something of "b", which is no metric of it"#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check is on "b", which is no metric of it"#);
+    }
+
+    #[test]
+    fn a_check_of_the_command_line_takes_the_place_of_the_packs() {
+        let mut pack = Pack::load("heron").unwrap();
+        let before = pack.checks.len();
+        pack.demand(&["back_pressure <= 20".parse().unwrap(), "tps{publisher} >= 100".parse().unwrap()]).unwrap();
+        assert_eq!(pack.checks.len(), before + 1);
+        let limit =
+            |demand: &Demand| (demand.metric == "back_pressure").then(|| demand.criterion.limit(None)).flatten();
+        assert_eq!(pack.checks.iter().find_map(limit), Some(20.0));
+        let error = pack.demand(&["backpressure <= 20".parse().unwrap()]).unwrap_err();
+        assert!(error.to_string().starts_with("--check is on \"backpressure\", which the pack does not measure"));
     }
 
     #[test]

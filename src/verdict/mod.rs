@@ -8,6 +8,8 @@ mod criterion;
 
 pub use criterion::Criterion;
 
+use std::str::FromStr;
+
 use serde::Deserialize;
 
 use crate::report::{Check, Metric, Report, Status, Verdict, quantity, title_of};
@@ -26,6 +28,25 @@ pub struct Demand {
     /// What breaking it means.
     #[serde(default)]
     pub severity: Severity,
+}
+
+/// A demand as people write it on a command line: `tps{kafkaSpout} >= 0.98 * load`.
+impl FromStr for Demand {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("{text:?} is not a check such as \"tps{{kafkaSpout}} >= 0.98 * load\"");
+        let (subject, criterion) = text.split_at(text.find(['<', '>']).ok_or_else(wrong)?);
+        let (metric, component) = match subject.trim().split_once('{') {
+            Some((metric, rest)) => (metric, rest.strip_suffix('}').ok_or_else(wrong)?),
+            None => (subject.trim(), ""),
+        };
+        if metric.is_empty() {
+            return Err(wrong());
+        }
+        let (metric, component) = (metric.to_owned(), component.to_owned());
+        Ok(Self { metric, component, criterion: criterion.parse()?, severity: Severity::Fail })
+    }
 }
 
 /// What breaking a demand means.
@@ -237,6 +258,16 @@ mod tests {
             demand("lag_growth", "<= 0.01 * load", Severity::Fail),
             demand("back_pressure", "<= 5", Severity::Warn),
         ]
+    }
+
+    #[test]
+    fn a_demand_is_read_as_people_write_it() {
+        let demand: Demand = "tps{kafkaSpout} >= 0.98 * load".parse().unwrap();
+        assert_eq!((demand.metric.as_str(), demand.component.as_str()), ("tps", "kafkaSpout"));
+        assert_eq!(demand.criterion.limit(Some(100.0)), Some(98.0));
+        for wrong in ["tps", ">= 5", "tps{a >= 5", "tps = 5", "tps >= fast"] {
+            assert!(wrong.parse::<Demand>().is_err(), "{wrong:?} was taken");
+        }
     }
 
     fn set(report: &mut Report, name: &str, component: &str, value: Option<f64>) {

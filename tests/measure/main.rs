@@ -6,6 +6,7 @@ mod server;
 mod sink;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -258,6 +259,40 @@ async fn a_prometheus_without_the_topology_is_inconclusive() {
     );
     assert_eq!(*measured.exit.as_ref().unwrap(), Exit::Inconclusive);
     assert_eq!(std::fs::read_to_string(measured.path("verdict")).unwrap(), "inconclusive");
+}
+
+#[test]
+fn the_program_prints_the_table_and_its_exit_code_is_the_verdict() {
+    let epoch = epoch();
+    let server = Server::with(&steady().samples(epoch));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.json");
+    let run = |report: Option<Report>, more: &[&str]| {
+        report::update(&path, |file| *file = report.unwrap_or_default()).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_get-prometheus-metric"))
+            .args(["--endpoint", &server.endpoint, "--report"])
+            .arg(&path)
+            .args(["--params", "topology=preprocessor", "cluster=local", "role=ads", "environment=staging"])
+            .args(more)
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, table, _) = run(Some(before(epoch, 1000.0, &PLANNED)), &["--token-file="]);
+    assert_eq!(code, Some(0));
+    assert!(table.starts_with("PASS  preprocessor (heron)\ncarried 1,000/s"), "{table}");
+    assert!(folder.path().join("report.html").exists());
+    let (code, table, _) = run(Some(before(epoch, 1000.0, &PLANNED)), &["--check", "complete_latency <= 40"]);
+    assert_eq!(code, Some(1));
+    assert!(table.contains("complete latency 48 ms, demanded at most 40 ms"), "{table}");
+    let (code, _, said) = run(None, &[]);
+    assert_eq!(code, Some(2));
+    assert_eq!(
+        said,
+        "get-prometheus-metric: no window to measure: the report has no load, so give --window-start and --window-end\n"
+    );
+    assert_eq!(report::read(&path).unwrap().unwrap().errors[0].exit_code, 2);
 }
 
 #[tokio::test]
