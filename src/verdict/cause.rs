@@ -5,16 +5,16 @@ use crate::report::{Report, number, quantity};
 /// From this share of its time on, in percent, an instance counts as saturated: the rest goes to the executor's own work.
 const SATURATED: f64 = 95.0;
 
-/// A lag that grows by less than this share of the load is steady.
+/// A lag that grows by less than this share of the load is steady, and spouts that lack less than it carry the load.
 const STEADY: f64 = 0.01;
 
 /// Why the topology cannot keep up, when a component works all the time and the load is still not carried:
 /// "transformer saturated: 28 × 350/s = 9,800/s < 10,000/s; back-pressure 41 %; lag grows 200/s".
 pub(super) fn saturation(report: &Report) -> Option<String> {
     let load = report.load.as_ref()?.rate;
-    let emitted = value(report, "spout_tps", "").is_some_and(|tps| tps < load);
+    let short = value(report, "spout_tps", "").is_some_and(|tps| tps < (1.0 - STEADY) * load);
     let growing = value(report, "lag_growth", "").is_some_and(|growth| growth > STEADY * load);
-    if !emitted && !growing {
+    if !short && !growing {
         return None;
     }
     let (component, _) = report
