@@ -235,6 +235,8 @@ fn beginning(body: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn understand(status: u16, content_type: &str, body: &str) -> Result<Answer, String> {
@@ -278,6 +280,50 @@ mod tests {
         ");
         insta::assert_snapshot!(say(200, "text/html", "<html>\n<body>Sign in</body></html>"), @"http://127.0.0.1:9090 does not answer as Prometheus' API does (200, text/html): <html>; is a proxy or a missing path prefix in the way?");
         insta::assert_snapshot!(say(401, "text/plain", "Unauthorized"), @"Prometheus at http://127.0.0.1:9090 refuses access (401): give --token-file or --basic-auth-file");
+    }
+
+    /// A server that gives these answers in turn, and the Authorization headers that it was sent.
+    async fn server(answers: Vec<(u16, &'static str)>) -> (String, Arc<Mutex<Vec<String>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (heard, mut answers) = (Arc::clone(&seen), answers.into_iter());
+        let next = Arc::new(Mutex::new(move || answers.next().unwrap()));
+        let answer = move |headers: axum::http::HeaderMap| async move {
+            let authorization = headers.get(header::AUTHORIZATION).map_or("none", |value| value.to_str().unwrap());
+            heard.lock().unwrap().push(authorization.to_owned());
+            let (status, body) = (next.lock().unwrap())();
+            (StatusCode::from_u16(status).unwrap(), body)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let app = axum::Router::new().route("/prefix/api/v1/query", axum::routing::post(answer));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (endpoint + "/prefix/", seen)
+    }
+
+    fn secret(text: &str) -> Secret {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Secret::read(file.path()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_for_a_moment_is_asked_again_with_the_token() {
+        let good = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"42"]}}"#;
+        let (endpoint, seen) = server(vec![(502, "<html>Bad Gateway</html>"), (200, good)]).await;
+        let client = Client::new(&endpoint, Auth::Bearer(secret("t0ken\n"))).unwrap();
+        let answer = client.query("42", Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(answer.series[0].values, [(1.0, 42.0)]);
+        assert_eq!(*seen.lock().unwrap(), ["Bearer t0ken", "Bearer t0ken"]);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_query_is_not_sent_twice_and_the_password_is_basic_authentication() {
+        let bad = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
+        let (endpoint, seen) = server(vec![(400, bad)]).await;
+        let client = Client::new(&endpoint, Auth::Basic(secret("me:hunter2"))).unwrap();
+        let error = client.query("sum(", Timestamp::UNIX_EPOCH).await.unwrap_err();
+        assert!(matches!(error, Error::Query { .. }), "{error}");
+        assert_eq!(*seen.lock().unwrap(), ["Basic bWU6aHVudGVyMg=="]);
     }
 
     #[test]

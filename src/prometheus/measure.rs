@@ -120,3 +120,109 @@ fn names(series: &[Series]) -> String {
     }
     shown.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn spec(more: &str) -> Spec {
+        serde_saphyr::from_str(&format!("{{name: tps, description: d, unit: records/s, query: up{more}}}")).unwrap()
+    }
+
+    /// Ten moments, from second 0 to 9.
+    fn asked() -> Asked {
+        let start = Timestamp::UNIX_EPOCH;
+        Asked { start, end: start + Duration::from_secs(9), step: Duration::from_secs(1) }
+    }
+
+    fn series(labels: &[(&str, &str)], values: &[f64]) -> Series {
+        let labels: BTreeMap<String, String> =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let values = values.iter().enumerate().map(|(second, value)| (second as f64, *value)).collect();
+        Series { labels, values }
+    }
+
+    fn measured(more: &str, series: Vec<Series>) -> Vec<Metric> {
+        measure(&spec(more), "up", &Answer { series, warnings: Vec::new() }, &asked())
+    }
+
+    const TEN: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0];
+
+    #[test]
+    fn the_samples_become_one_number_as_the_pack_says() {
+        let value = |reduce: &str| {
+            measured(&format!(", reduce: {reduce}"), vec![series(&[], &TEN)])[0]
+                .value
+                .map(|value| (value * 1e9).round() / 1e9)
+        };
+        assert_eq!(value("mean"), Some(10.0));
+        assert_eq!(value("last"), Some(19.0));
+        assert_eq!(value("min"), Some(1.0));
+        assert_eq!(value("max"), Some(19.0));
+        assert_eq!(value("slope"), Some(2.0));
+    }
+
+    #[test]
+    fn a_metric_by_component_has_one_number_for_each() {
+        let metrics = measured(
+            ", by: component",
+            vec![series(&[("component", "a")], &TEN), series(&[("component", "b")], &[4.0; 10])],
+        );
+        let values: Vec<_> = metrics.iter().map(|metric| (metric.component.as_str(), metric.value)).collect();
+        assert_eq!(values, [("a", Some(10.0)), ("b", Some(4.0))]);
+    }
+
+    #[test]
+    fn a_doubtful_answer_has_no_value_and_says_why() {
+        let mut nan = TEN;
+        nan[3] = f64::NAN;
+        let cases = [
+            measured("", vec![]),
+            measured("", vec![series(&[("pod", "a")], &TEN), series(&[("pod", "b")], &TEN)]),
+            measured(", by: component", vec![series(&[("pod", "a")], &TEN)]),
+            measured(
+                ", by: component",
+                vec![
+                    series(&[("component", "a"), ("pod", "1")], &TEN),
+                    series(&[("component", "a"), ("pod", "2")], &TEN),
+                ],
+            ),
+            measured("", vec![series(&[], &nan)]),
+            measured("", vec![series(&[], &TEN[..8])]),
+            measured("", vec![series(&[], &TEN[..2])]),
+            measure(
+                &spec(""),
+                "up",
+                &Answer { series: vec![series(&[], &TEN)], warnings: vec!["no StoreAPIs matched".to_owned()] },
+                &asked(),
+            ),
+        ];
+        let mut said = Vec::new();
+        for metrics in cases {
+            assert!(metrics.iter().all(|metric| metric.value.is_none()), "{metrics:?}");
+            said.push(metrics[0].warnings.join("; "));
+        }
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        Prometheus has no such series in the window
+        one series is meant, 2 came: {pod="a"} {pod="b"}
+        a series has no label "component": {pod="a"}
+        several series have component="a": {component="a",pod="1"} {component="a",pod="2"}
+        1 of 10 samples are no numbers (NaN or infinite)
+        there are samples for 80 % of the window only (one every 1 s is expected)
+        2 samples, at least 3 are needed; there are samples for 20 % of the window only (one every 1 s is expected)
+        Prometheus warns: no StoreAPIs matched
+        "#);
+    }
+
+    #[test]
+    fn a_chart_gets_at_most_200_points() {
+        let values: Vec<(f64, f64)> = (0..1999).map(|second| (f64::from(second), 5.0)).collect();
+        let thin = thinned(&values);
+        assert_eq!((thin.len(), thin[0], thin.last().copied()), (200, (9.0, 5.0), Some((1998.0, 5.0))));
+    }
+}

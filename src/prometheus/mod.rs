@@ -133,6 +133,12 @@ pub enum Error {
         /// Its end.
         end: Timestamp,
     },
+    /// The window is not over within the time that the program has.
+    #[error("the window ends at {end}, which is further away than --timeout")]
+    Future {
+        /// Its end.
+        end: Timestamp,
+    },
     /// A file of the report could not be written.
     #[error("cannot write {}: is --output-dir writable?", path.display())]
     Write {

@@ -125,15 +125,32 @@ impl Pack {
         let first_line =
             |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let pack: Self = serde_saphyr::from_str(text).map_err(|error| wrong(first_line(error.to_string())))?;
-        for demand in &pack.checks {
-            if !pack.metrics.iter().any(|metric| metric.name == demand.metric) {
-                return Err(wrong(format!(
-                    "a check demands something of {:?}, which is no metric of it",
-                    demand.metric
-                )));
-            }
+        match pack.checks.iter().find(|demand| !pack.measures(&demand.metric)) {
+            Some(demand) => Err(wrong(format!("a check is on {:?}, which is no metric of it", demand.metric))),
+            None => Ok(pack),
         }
-        Ok(pack)
+    }
+
+    fn measures(&self, metric: &str) -> bool {
+        self.metrics.iter().any(|spec| spec.name == metric)
+    }
+
+    /// Adds demands; each takes the place of one on the same metric and component.
+    pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Error> {
+        for demand in demands {
+            if !self.measures(&demand.metric) {
+                let known: Vec<&str> = self.metrics.iter().map(|spec| spec.name.as_str()).collect();
+                let reason = format!(
+                    "--check is on {:?}, which the pack does not measure; it has {}",
+                    demand.metric,
+                    known.join(", ")
+                );
+                return Err(Error::Param { reason });
+            }
+            self.checks.retain(|old| (&old.metric, &old.component) != (&demand.metric, &demand.component));
+            self.checks.push(demand.clone());
+        }
+        Ok(())
     }
 
     /// Fills the parameters in; `-` and `_` in their names are the same.
@@ -192,7 +209,7 @@ impl Pack {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("quoted", |value: String| quoted(&value));
-        environment.add_filter("seconds", |value: f64| format!("{}ms", (value * 1000.0).ceil()));
+        environment.add_filter("seconds", seconds);
         let text = format!("{}\n{query}", self.prelude);
         let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
         let template = environment.template_from_str(&text).map_err(wrong)?;
@@ -215,6 +232,12 @@ impl Filled {
             self.values.insert("load_rate".to_owned(), Value::from(rate));
         }
     }
+}
+
+/// A PromQL duration.
+fn seconds(value: f64) -> String {
+    let millis = (value * 1000.0).ceil();
+    if millis % 1000.0 == 0.0 { format!("{}s", millis / 1000.0) } else { format!("{millis}ms") }
 }
 
 /// A PromQL string: quoted as Go does it, so that a parameter cannot end it.
@@ -258,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn the_built_in_pack_keeps_to_the_schema() {
+        let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
+        let pack: serde_json::Value = serde_saphyr::from_str(HERON).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> =
+            validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+
+    #[test]
     fn a_parameter_cannot_end_the_string_it_stands_in() {
         let pack = Pack::load("heron").unwrap();
         let mut given = params(&GIVEN);
@@ -284,8 +317,21 @@ mod tests {
         let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
         let head = "description: d\nparams: {}\nnewest_sample: up\nmetrics:\n";
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, query");
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"XX"#);
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check demands something of "b", which is no metric of it"#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load" or "<= 5""#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check is on "b", which is no metric of it"#);
+    }
+
+    #[test]
+    fn a_check_of_the_command_line_takes_the_place_of_the_packs() {
+        let mut pack = Pack::load("heron").unwrap();
+        let before = pack.checks.len();
+        pack.demand(&["back_pressure <= 20".parse().unwrap(), "tps{publisher} >= 100".parse().unwrap()]).unwrap();
+        assert_eq!(pack.checks.len(), before + 1);
+        let limit =
+            |demand: &Demand| (demand.metric == "back_pressure").then(|| demand.criterion.limit(None)).flatten();
+        assert_eq!(pack.checks.iter().find_map(limit), Some(20.0));
+        let error = pack.demand(&["backpressure <= 20".parse().unwrap()]).unwrap_err();
+        assert!(error.to_string().starts_with("--check is on \"backpressure\", which the pack does not measure"));
     }
 
     #[test]

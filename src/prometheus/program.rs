@@ -1,6 +1,6 @@
 //! The program `get-prometheus-metric`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::pack::{Filled, Pack};
 use super::window::Asked;
 use crate::report::{Metric, Report, Run, Status, Verdict, Window, render};
 use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs};
-use crate::verdict;
+use crate::verdict::{self, Demand};
 
 /// The most characters of the result `summary`: it goes into a chat message and a commit status.
 const SUMMARY: usize = 300;
@@ -34,12 +34,16 @@ pub struct Args {
     #[arg(long, value_name = "K=V", num_args(0..))]
     params: Vec<KeyValue>,
 
+    /// A demand to add to the pack's, or to put in the place of one on the same metric: tps{kafkaSpout} >= 0.98 * load
+    #[arg(long, value_name = "CHECK", num_args(0..))]
+    check: Vec<Demand>,
+
     /// When the load began, as 2026-01-05T10:12:00Z; the report's load says it when this is not given
-    #[arg(long, value_name = "TIME", default_value = "")]
+    #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     window_start: String,
 
     /// When the load ended
-    #[arg(long, value_name = "TIME", default_value = "")]
+    #[arg(long, value_name = "TIME", default_value = "", hide_default_value = true)]
     window_end: String,
 
     /// How much of the load's beginning is not measured
@@ -47,16 +51,16 @@ pub struct Args {
     warm_up: Seconds,
 
     /// Where report.md and report.html are written; beside the report when it is not given
-    #[arg(long, value_name = "FOLDER")]
-    output_dir: Option<PathBuf>,
+    #[arg(long, value_name = "FOLDER", default_value = "", hide_default_value = true)]
+    output_dir: String,
 
     /// A file with the bearer token for Prometheus
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+    token_file: String,
 
     /// A file with user:password for Prometheus
-    #[arg(long, value_name = "FILE")]
-    basic_auth_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", default_value = "", hide_default_value = true)]
+    basic_auth_file: String,
 
     /// The arguments that all programs have
     #[command(flatten)]
@@ -67,9 +71,10 @@ pub struct Args {
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let mut report = step.read_report()?;
     let client = Client::new(&args.endpoint, auth(&args)?)?;
-    let pack = Pack::load(&args.pack)?;
+    let mut pack = Pack::load(&args.pack)?;
+    pack.demand(&args.check)?;
     let filled = pack.fill(&args.params)?;
-    let load = window(&args, &report)?;
+    let load = window(&args, step, &report)?;
     let (metrics, trouble) = match Asked::of(load, args.warm_up.0, filled.export_interval, filled.scrape_interval) {
         Ok(asked) => (ask(&client, &pack, filled, &report, asked).await?, None),
         Err(too_short) => (Vec::new(), Some(too_short)),
@@ -148,17 +153,16 @@ async fn wait_for_samples(client: &Client, newest: &str, filled: &Filled, end: T
 
 fn auth(args: &Args) -> Result<Auth, Failure> {
     // Tekton hands on an empty string for a parameter that nobody set.
-    let given = |file: &Option<PathBuf>| file.clone().filter(|file| file != Path::new(""));
-    match (given(&args.token_file), given(&args.basic_auth_file)) {
-        (None, None) => Ok(Auth::None),
-        (Some(file), None) => Ok(Auth::Bearer(Secret::read(&file)?)),
-        (None, Some(file)) => Ok(Auth::Basic(Secret::read(&file)?)),
-        (Some(_), Some(_)) => Err(Failure::msg(Exit::Usage, "give --token-file or --basic-auth-file, not both")),
+    match (args.token_file.as_str(), args.basic_auth_file.as_str()) {
+        ("", "") => Ok(Auth::None),
+        (file, "") => Ok(Auth::Bearer(Secret::read(Path::new(file))?)),
+        ("", file) => Ok(Auth::Basic(Secret::read(Path::new(file))?)),
+        (_, _) => Err(Failure::msg(Exit::Usage, "give --token-file or --basic-auth-file, not both")),
     }
 }
 
 /// The load's window: from the arguments, else from the report.
-fn window(args: &Args, report: &Report) -> Result<Window, Failure> {
+fn window(args: &Args, step: &Step, report: &Report) -> Result<Window, Failure> {
     let time = |flag: &str, text: &str| {
         text.parse::<Timestamp>().map_err(|error| {
             Failure::msg(Exit::Usage, format!("{flag} {text:?} is not a time such as 2026-01-05T10:12:00Z: {error}"))
@@ -172,15 +176,20 @@ fn window(args: &Args, report: &Report) -> Result<Window, Failure> {
     if window.end <= window.start {
         return Err(Error::Backwards { start: window.start, end: window.end }.into());
     }
+    if window.end.duration_since(Timestamp::now()).unsigned_abs() > step.timeout() && window.end > Timestamp::now() {
+        return Err(Error::Future { end: window.end }.into());
+    }
     Ok(window)
 }
 
 fn write_files(args: &Args, step: &Step, report: &Report) -> Result<(), Error> {
-    let beside = || step.report_path().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
-    let folder = args.output_dir.clone().filter(|folder| folder != Path::new("")).unwrap_or_else(beside);
+    let folder = match args.output_dir.as_str() {
+        "" => step.report_path().and_then(Path::parent).unwrap_or(Path::new("")),
+        folder => Path::new(folder),
+    };
     let write = |name: &str, text: String| {
         let path = folder.join(name);
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, text));
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
         written.map_err(|source| Error::Write { path, source })
     };
     write("report.md", render::markdown(report))?;

@@ -24,15 +24,20 @@ pub fn number(value: f64) -> String {
     if out == "0" { out } else { format!("{sign}{out}") }
 }
 
-/// A number with its unit. Percents from 10 on are whole: nobody reads tenths there.
+/// A number with its unit. Percents from 10 on are whole, but just below 100 tenths tell nearly from fully.
 pub fn quantity(value: f64, unit: &str) -> String {
     match unit {
         "records/s" => format!("{}/s", number(value)),
-        "%" if value.abs() >= 10.0 => format!("{} %", number(value.round())),
+        "%" if value.abs() >= 10.0 && !(99.0..100.0).contains(&value) => format!("{} %", number(value.round())),
         "%" => format!("{} %", number((value * 10.0).round() / 10.0)),
         "" => number(value),
         unit => format!("{} {unit}", number(value)),
     }
+}
+
+/// A metric's name in words: `spout_tps` is "spout TPS".
+pub fn title_of(metric: &str) -> String {
+    metric.replace("back_pressure", "back-pressure").replace('_', " ").replace("tps", "TPS")
 }
 
 #[cfg(test)]
@@ -50,6 +55,7 @@ mod tests {
     fn a_quantity_carries_its_unit() {
         assert_eq!(quantity(10_000.0, "records/s"), "10,000/s");
         assert_eq!(quantity(40.96, "%"), "41 %");
+        assert_eq!(quantity(99.62, "%"), "99.6 %");
         assert_eq!(quantity(0.04, "%"), "0 %");
         assert_eq!(quantity(12.34, "ms"), "12.3 ms");
         assert_eq!(quantity(28.0, "instances"), "28 instances");

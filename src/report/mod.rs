@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use format::{number, quantity};
+pub use format::{number, quantity, title_of};
 
 use crate::step::{Exit, ExitClass};
 

@@ -5,16 +5,16 @@ use crate::report::{Report, number, quantity};
 /// From this share of its time on, in percent, an instance counts as saturated: the rest goes to the executor's own work.
 const SATURATED: f64 = 95.0;
 
-/// A lag that grows by less than this share of the load is steady.
+/// A lag that grows by less than this share of the load is steady, and spouts that lack less than it carry the load.
 const STEADY: f64 = 0.01;
 
 /// Why the topology cannot keep up, when a component works all the time and the load is still not carried:
 /// "transformer saturated: 28 × 350/s = 9,800/s < 10,000/s; back-pressure 41 %; lag grows 200/s".
 pub(super) fn saturation(report: &Report) -> Option<String> {
     let load = report.load.as_ref()?.rate;
-    let emitted = value(report, "spout_tps", "").is_some_and(|tps| tps < load);
+    let short = value(report, "spout_tps", "").is_some_and(|tps| tps < (1.0 - STEADY) * load);
     let growing = value(report, "lag_growth", "").is_some_and(|growth| growth > STEADY * load);
-    if !emitted && !growing {
+    if !short && !growing {
         return None;
     }
     let (component, _) = report
@@ -42,7 +42,7 @@ pub(super) fn saturation(report: &Report) -> Option<String> {
 
 /// What was carried: "carried 10,000/s: kafkaSpout 10,000/s, back-pressure 0 %, lag steady".
 pub(super) fn carried(report: &Report) -> String {
-    let load = report.load.as_ref().map_or(0.0, |load| load.rate);
+    let rate = report.load.as_ref().map_or(0.0, |load| load.rate);
     let mut parts = Vec::new();
     if let Some(tps) = value(report, "spout_tps", "") {
         parts.push(format!("{} {}/s", spouts(report), number(tps)));
@@ -51,15 +51,20 @@ pub(super) fn carried(report: &Report) -> String {
         parts.push(format!("back-pressure {}", quantity(share, "%")));
     }
     if let Some(growth) = value(report, "lag_growth", "") {
-        let steady = growth.abs() <= STEADY * load;
+        let steady = growth.abs() <= STEADY * rate;
         parts.push(match (steady, growth > 0.0) {
             (true, _) => "lag steady".to_owned(),
             (false, true) => format!("lag grows {}/s", number(growth)),
             (false, false) => format!("lag shrinks {}/s", number(-growth)),
         });
     }
-    let line = format!("carried {}/s", number(load));
+    let line = load(report);
     if parts.is_empty() { line } else { format!("{line}: {}", parts.join(", ")) }
+}
+
+/// The load that was carried: "carried 10,000/s".
+pub(super) fn load(report: &Report) -> String {
+    format!("carried {}/s", number(report.load.as_ref().map_or(0.0, |load| load.rate)))
 }
 
 /// The spouts by name, when the report knows them.

@@ -15,9 +15,20 @@ pub struct Server {
 impl Server {
     /// Starts a Prometheus that holds these samples (OpenMetrics text with timestamps, in order of time).
     pub fn with(samples: &str) -> Self {
+        Self::start(samples, "scrape_configs: []\n")
+    }
+
+    /// Starts a Prometheus that scrapes this address twice a second.
+    pub fn scraping(target: std::net::SocketAddr) -> Self {
+        let job = "job_name: sink, scrape_interval: 500ms, scrape_timeout: 500ms, fallback_scrape_protocol: PrometheusText0.0.4";
+        let job = if is_version_2() { job.split(", fallback").next().unwrap() } else { job };
+        Self::start("", &format!("scrape_configs: [{{{job}, static_configs: [{{targets: ['{target}']}}]}}]\n"))
+    }
+
+    fn start(samples: &str, configuration: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("prometheus.yml"), "scrape_configs: []\n").unwrap();
+        std::fs::write(path("prometheus.yml"), configuration).unwrap();
         if !samples.is_empty() {
             std::fs::write(path("samples"), format!("{samples}# EOF\n")).unwrap();
             let output = tool("promtool")
@@ -62,6 +73,13 @@ impl Drop for Server {
 
 fn tool(name: &str) -> Command {
     Command::new(name)
+}
+
+/// Prometheus 2 knows no fallback protocol, and needs none for a sink that says no Content-Type.
+fn is_version_2() -> bool {
+    let output = tool("prometheus").arg("--version").output().unwrap_or_else(|error| missing("prometheus", &error));
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&said).contains("version 2.")
 }
 
 fn flag(name: &str, path: &Path) -> String {

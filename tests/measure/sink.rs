@@ -5,6 +5,10 @@
 //! served on for ten minutes.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Seconds between exports and between scrapes, as in production.
 pub const EXPORT: i64 = 60;
@@ -148,4 +152,50 @@ pub fn replay(recorded: &str, epoch: i64) -> String {
         }
     }
     out
+}
+
+/// A running sink of one spout on a free port: it exports every second, and emits 1,000 records a second under load.
+pub struct Live {
+    pub address: SocketAddr,
+    pub load: Arc<AtomicBool>,
+    pub scrapes: Arc<AtomicU64>,
+}
+
+impl Live {
+    pub async fn start() -> Self {
+        let (load, scrapes) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU64::new(0)));
+        let exported = Arc::new(Mutex::new((0, 0)));
+        tokio::spawn(work(Arc::clone(&load), Arc::clone(&exported)));
+        let counter = Arc::clone(&scrapes);
+        let scrape = async move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            let (uptime, count) = *exported.lock().unwrap();
+            let now = jiff::Timestamp::now().as_millisecond();
+            let labels = r#"component="kafkaSpout",component_type="spout",context="default",instance_id="container_1_kafkaSpout_1""#;
+            let mut out = String::new();
+            sample(&mut out, "jvm_uptime_secs", labels, uptime as f64, now);
+            sample(&mut out, "emit_count", labels, count as f64, now);
+            out
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = axum::Router::new().route("/metrics", axum::routing::get(scrape));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Self { address, load, scrapes }
+    }
+}
+
+/// Counts for ever; each second the uptime and what was counted in it are exported.
+async fn work(load: Arc<AtomicBool>, exported: Arc<Mutex<(u64, u64)>>) {
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let (mut ticks, mut count) = (0_u64, 0_u64);
+    loop {
+        tick.tick().await;
+        ticks += 1;
+        count += if load.load(Ordering::Relaxed) { 10 } else { 0 };
+        if ticks.is_multiple_of(100) {
+            *exported.lock().unwrap() = (ticks / 100, count);
+            count = 0;
+        }
+    }
 }

@@ -22,15 +22,16 @@ pub(super) fn svg(chart: &Chart) -> String {
     let (first, last) = range(points().map(|(time, _)| time));
     let (low, high) = range(points().map(|(_, value)| value).chain(chart.level.iter().map(|(_, value)| *value)));
     // From zero, so that a small change does not look like a large one.
-    let (low, high) = (low.min(0.0), if high > low.min(0.0) { high * 1.05 } else { low + 1.0 });
+    let tick = round_tick((high.max(0.0) - low.min(0.0)) / 4.0);
+    let (low, high) = ((low.min(0.0) / tick).floor() * tick, (high.max(tick) / tick).ceil() * tick);
     let x = |time: f64| LEFT + (time - first) / (last - first).max(1e-9) * (WIDTH - LEFT - RIGHT);
     let y = |value: f64| HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM);
     let mut out = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
         escape(&format!("{} over the window", chart.title))
     );
-    for step in 0..=4 {
-        let value = low + (high - low) * f64::from(step) / 4.0;
+    for step in 0..=((high - low) / tick).round() as u32 {
+        let value = low + tick * f64::from(step);
         let at = y(value);
         _ = writeln!(
             out,
@@ -91,8 +92,39 @@ fn legend(chart: &Chart) -> String {
     out
 }
 
+/// The next of 1, 2, 2.5, 5, 10, 20 … so that an axis has numbers that people can read.
+fn round_tick(size: f64) -> f64 {
+    let power = 10_f64.powf(size.max(1e-3).log10().floor());
+    let steps = [1.0, 2.0, 2.5, 5.0].map(|step| step * power);
+    steps.into_iter().find(|step| *step >= size * 0.999).unwrap_or(10.0 * power)
+}
+
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low <= high { (low, high) } else { (0.0, 1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_have_round_numbers() {
+        assert_eq!([2_625.0, 24.4, 250.0, 0.6, 9.0].map(round_tick), [5_000.0, 25.0, 250.0, 1.0, 10.0]);
+    }
+
+    #[test]
+    fn a_level_line_is_drawn_within_the_chart() {
+        let lines = vec![("a".to_owned(), vec![(0.0, 9_800.0), (10.0, 9_750.0)])];
+        let chart = Chart {
+            title: "TPS".to_owned(),
+            unit: "records/s".to_owned(),
+            lines,
+            level: Some(("load".to_owned(), 10_000.0)),
+        };
+        let drawn = svg(&chart);
+        assert!(drawn.contains(r#"<line class="level" x1="70" x2="630" y1="12.0" y2="12.0"/>"#), "{drawn}");
+        assert!(drawn.contains("load 10,000/s"), "{drawn}");
+    }
 }

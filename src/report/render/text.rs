@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use super::view::{Table, View};
 
 pub(super) fn render(view: &View) -> String {
-    let mut out = format!("\n{}  {}\n", view.word(), clean(&view.title));
-    _ = writeln!(out, "{}\n", clean(&view.cause));
+    let mut out = format!("{}  {}\n{}\n", view.word(), clean(&view.title), clean(&view.cause));
+    if !view.facts.is_empty() {
+        out.push('\n');
+    }
     let width = view.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, value) in &view.facts {
         _ = writeln!(out, "{name:width$}  {}", clean(value));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{App, Load, Metric, Report, Status, number, quantity};
+use crate::report::{App, Load, Metric, Report, Status, number, quantity, title_of};
 
 /// What stands where a number is missing.
 const NONE: &str = "–";
@@ -189,7 +189,7 @@ fn whole(report: &Report) -> Table {
         rows: metrics
             .map(|metric| {
                 let value = metric.value.map_or(NONE.to_owned(), |value| quantity(value, &metric.unit));
-                vec![human(&metric.name), value, metric.samples.to_string()]
+                vec![title_of(&metric.name), value, metric.samples.to_string()]
             })
             .collect(),
     }
@@ -210,7 +210,7 @@ fn checks(report: &Report) -> Table {
             .iter()
             .map(|check| {
                 let of = if check.component.is_empty() { String::new() } else { format!(" of {}", check.component) };
-                let demand = format!("{}{of} {}", human(&check.metric), check.criterion);
+                let demand = format!("{}{of} {}", title_of(&check.metric), check.criterion);
                 vec![demand, check.status.as_str().to_owned(), check.cause.clone()]
             })
             .collect(),
@@ -225,7 +225,7 @@ fn notes(report: &Report) -> Vec<String> {
         .collect();
     for metric in &report.metrics {
         let of = if metric.component.is_empty() { String::new() } else { format!(" of {}", metric.component) };
-        notes.extend(metric.warnings.iter().map(|warning| format!("{}{of}: {warning}", human(&metric.name))));
+        notes.extend(metric.warnings.iter().map(|warning| format!("{}{of}: {warning}", title_of(&metric.name))));
     }
     notes
 }
@@ -243,15 +243,18 @@ fn charts(report: &Report) -> Vec<Chart> {
             .filter(|other| other.name == metric.name && other.series.len() > 1)
             .map(|other| (other.component.clone(), other.series.clone()))
             .collect();
+        // What never moved from zero, and how many instances there were, is said by the tables.
         let moves = lines.iter().flat_map(|(_, series)| series).any(|(_, value)| *value != 0.0);
         // One series under two names (the lag and its growth) makes one chart.
-        let twin = charts.iter().any(|chart: &Chart| !lines.is_empty() && chart.lines == lines);
-        if lines.is_empty() || !moves && !matches!(metric.name.as_str(), "back_pressure") || twin {
+        let drawn = |series: &Vec<(f64, f64)>| {
+            charts.iter().flat_map(|chart: &Chart| &chart.lines).any(|(_, other)| other == series)
+        };
+        if !moves || metric.unit == "instances" || lines.iter().all(|(_, series)| drawn(series)) {
             continue;
         }
         let level =
             report.load.as_ref().filter(|_| metric.unit == "records/s").map(|load| ("load".to_owned(), load.rate));
-        charts.push(Chart { title: human(&metric.name), unit: metric.unit.clone(), lines, level });
+        charts.push(Chart { title: title_of(&metric.name), unit: metric.unit.clone(), lines, level });
     }
     charts
 }
@@ -259,8 +262,8 @@ fn charts(report: &Report) -> Vec<Chart> {
 fn queries(report: &Report) -> Vec<(String, String)> {
     let mut queries: Vec<(String, String)> = Vec::new();
     for metric in &report.metrics {
-        if !queries.iter().any(|(name, _)| *name == human(&metric.name)) {
-            queries.push((human(&metric.name), metric.query.clone()));
+        if !queries.iter().any(|(name, _)| *name == title_of(&metric.name)) {
+            queries.push((title_of(&metric.name), metric.query.clone()));
         }
     }
     queries
@@ -268,15 +271,4 @@ fn queries(report: &Report) -> Vec<(String, String)> {
 
 fn find<'a>(report: &'a Report, name: &str, component: &str) -> Option<&'a Metric> {
     report.metrics.iter().find(|metric| metric.name == name && metric.component == component)
-}
-
-/// A metric's name in words.
-fn human(name: &str) -> String {
-    match name {
-        "tps" => "TPS".to_owned(),
-        "spout_tps" => "spout TPS".to_owned(),
-        "back_pressure" => "back-pressure".to_owned(),
-        "back_pressure_by_component" => "back-pressure by component".to_owned(),
-        name => name.replace('_', " "),
-    }
 }
