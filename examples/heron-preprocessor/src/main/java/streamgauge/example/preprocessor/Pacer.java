@@ -31,17 +31,17 @@ final class Pacer {
     this.accounted = clock.nanoTime();
   }
 
-  /** A record has arrived. */
+  /** A record has arrived; called before any work on it. */
   void begin() {
     long now = clock.nanoTime();
     if (now - accounted > GAP_NANOS) {
       accounted = now;
     }
-    owed += nanosPerRecord;
   }
 
-  /** Waits for what is left of the record's time. */
+  /** Waits for what is left of the record's time. A record that is dropped before this takes none. */
   void await() {
+    owed += nanosPerRecord;
     account();
     if (owed < SHORTEST_WAIT_NANOS) {
       return;

@@ -44,6 +44,7 @@ public final class Transformer extends BaseRichBolt {
 
   @Override
   public void execute(Tuple tuple) {
+    pacer.begin();
     Optional<ObjectNode> event = Enricher.parse(tuple.getBinaryByField("value"));
     if (event.isEmpty()) {
       malformed.incr();
@@ -57,7 +58,6 @@ public final class Transformer extends BaseRichBolt {
   }
 
   private void lookUpAndEmit(Tuple tuple, ObjectNode event) {
-    pacer.begin();
     ObjectNode enriched = Enricher.enrich(event);
     pacer.await();
     collector.emit(
