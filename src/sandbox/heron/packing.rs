@@ -218,10 +218,7 @@ fn table(plan: &PackingPlan, old: Option<&PackingPlan>, bold: impl Fn(&str) -> S
             (Some(_), None) => " NEW",
             (Some(_), Some(before)) if before == container => " UNAFFECTED",
             (Some(_), Some(before)) => {
-                let same = |a: &Instance, b: &Instance| a.component_name == b.component_name && a.task_id == b.task_id;
-                rows.extend(
-                    before.instances.iter().filter(|gone| !container.instances.iter().any(|kept| same(kept, gone))),
-                );
+                rows.extend(before.instances.iter().filter(|gone| !container.instances.contains(gone)));
                 " MODIFIED"
             }
         };
