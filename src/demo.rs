@@ -88,7 +88,9 @@ async fn test(args: &Args, sandbox: &Sandbox, cancel: watch::Receiver<Cancel>) -
 
 /// An old report would be taken for this run's.
 fn clear(out: &Path) -> Result<(), Failure> {
-    let failed = |source| Failure::new(Exit::Usage, anyhow::Error::new(source).context(format!("cannot make {}", out.display())));
+    let failed = |source| {
+        Failure::new(Exit::Usage, anyhow::Error::new(source).context(format!("cannot make {}", out.display())))
+    };
     for name in ["report.json", "report.md", "report.html"] {
         match std::fs::remove_file(out.join(name)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),

@@ -13,7 +13,9 @@
 //! | [`slack`] | tell |
 //! | [`local`] | runs and checks the Tasks and Pipelines on this computer, without a cluster |
 //! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, a stand-in for Heron, an inbox for Slack |
+//! | [`demo`] | a whole performance test in the sandbox |
 
+pub mod demo;
 pub mod heron;
 pub mod kafka;
 pub mod loader;

@@ -109,10 +109,10 @@ pub struct Endpoints {
     pub slack_webhook_url: String,
     /// What Slack was sent.
     pub slack_messages_url: String,
-    /// A file with the token that this Slack takes.
-    pub slack_token_file: PathBuf,
-    /// A file with the webhook's address.
-    pub slack_webhook_url_file: PathBuf,
+    /// A folder with the token that this Slack takes, as a Secret mounts it: the file `token`.
+    pub slack_token_dir: PathBuf,
+    /// A folder with the webhook's address: the file `webhook-url`.
+    pub slack_webhook_dir: PathBuf,
     /// The directory of this sandbox: data, logs.
     pub dir: PathBuf,
 }
@@ -139,10 +139,12 @@ impl Sandbox {
         let targets = format!("{}/targets", heron.sink_url());
         let (kafka, prometheus) =
             tokio::try_join!(Kafka::start(&options, &dir), Prometheus::start(&options, &dir, &targets))?;
-        let (token, webhook) = (dir.join("slack-token"), dir.join("slack-webhook-url"));
+        let (token, webhook) = (dir.join("slack-token"), dir.join("slack-webhook"));
         let webhook_url = format!("{}{}", slack.url(), slack::WEBHOOK_PATH);
-        for (path, text) in [(&token, slack::TOKEN), (&webhook, webhook_url.as_str())] {
-            std::fs::write(path, text).map_err(|source| Error::Write { path: path.clone(), source })?;
+        for (secret, key, text) in [(&token, "token", slack::TOKEN), (&webhook, "webhook-url", &webhook_url)] {
+            let path = secret.join(key);
+            let written = std::fs::create_dir_all(secret).and_then(|()| std::fs::write(&path, text));
+            written.map_err(|source| Error::Write { path, source })?;
         }
         let endpoints = Endpoints {
             kafka_bootstrap_servers: kafka.bootstrap().to_owned(),
@@ -154,8 +156,8 @@ impl Sandbox {
             slack_api_url: format!("{}/api", slack.url()),
             slack_webhook_url: webhook_url,
             slack_messages_url: format!("{}/messages", slack.url()),
-            slack_token_file: token,
-            slack_webhook_url_file: webhook,
+            slack_token_dir: token,
+            slack_webhook_dir: webhook,
             dir,
         };
         Ok(Self { endpoints, kafka, prometheus, heron, inbox, _slack: slack, _lock: lock })
@@ -284,7 +286,7 @@ fn say(endpoints: &Endpoints) {
         ("Slack API", &endpoints.slack_api_url),
         ("Slack webhook", &endpoints.slack_webhook_url),
         ("Slack messages", &endpoints.slack_messages_url),
-        ("Slack token in", &endpoints.slack_token_file.display().to_string()),
+        ("Slack token in", &endpoints.slack_token_dir.display().to_string()),
         ("Data and logs in", &endpoints.dir.display().to_string()),
     ] {
         println!("  {what:<22} {endpoint}");
