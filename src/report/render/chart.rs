@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::html::escape;
-use super::view::Chart;
+use super::view::{Chart, Line};
 use crate::report::{number, quantity};
 
 const WIDTH: f64 = 640.0;
@@ -18,7 +18,7 @@ const COLOURS: [&str; 6] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00
 
 /// A chart with its legend.
 pub(super) fn svg(chart: &Chart) -> String {
-    let points = || chart.lines.iter().flat_map(|(_, series)| series.iter().copied());
+    let points = || chart.lines.iter().flat_map(|line| line.points.iter().copied());
     let (first, last) = range(points().map(|(time, _)| time));
     let (low, high) = range(points().map(|(_, value)| value).chain(chart.level.iter().map(|(_, value)| *value)));
     // From zero, so that a small change does not look like a large one.
@@ -64,11 +64,10 @@ pub(super) fn svg(chart: &Chart) -> String {
             WIDTH - RIGHT
         );
     }
-    for (index, (_, series)) in chart.lines.iter().enumerate() {
-        let path: Vec<String> =
-            series.iter().map(|(time, value)| format!("{:.1},{:.1}", x(*time), y(*value))).collect();
-        let colour = COLOURS[index % COLOURS.len()];
-        _ = writeln!(out, "<polyline stroke=\"{colour}\" points=\"{}\"/>", path.join(" "));
+    for line in &chart.lines {
+        let points: Vec<String> =
+            line.points.iter().map(|(time, value)| format!("{:.1},{:.1}", x(*time), y(*value))).collect();
+        _ = writeln!(out, "<polyline stroke=\"{}\" points=\"{}\"/>", colour(line), points.join(" "));
     }
     out.push_str("</svg>\n");
     out + &legend(chart)
@@ -76,9 +75,9 @@ pub(super) fn svg(chart: &Chart) -> String {
 
 fn legend(chart: &Chart) -> String {
     let mut out = String::from("<p class=\"legend\">");
-    for (index, (name, _)) in chart.lines.iter().enumerate().filter(|(_, (name, _))| !name.is_empty()) {
-        let colour = COLOURS[index % COLOURS.len()];
-        _ = write!(out, "<span><i style=\"background:{colour}\"></i>{}</span> ", escape(name));
+    for line in chart.lines.iter().filter(|line| !line.name.is_empty()) {
+        let (colour, name) = (colour(line), escape(&line.name));
+        _ = write!(out, "<span><i style=\"background:{colour}\"></i>{name}</span> ");
     }
     if let Some((name, value)) = &chart.level {
         _ = write!(
@@ -99,6 +98,10 @@ fn round_tick(size: f64) -> f64 {
     steps.into_iter().find(|step| *step >= size * 0.999).unwrap_or(10.0 * power)
 }
 
+fn colour(line: &Line) -> &'static str {
+    COLOURS[line.colour % COLOURS.len()]
+}
+
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_level_line_is_drawn_within_the_chart() {
-        let lines = vec![("a".to_owned(), vec![(0.0, 9_800.0), (10.0, 9_750.0)])];
+        let lines = vec![Line { name: "a".to_owned(), colour: 0, points: vec![(0.0, 9_800.0), (10.0, 9_750.0)] }];
         let chart = Chart {
             title: "TPS".to_owned(),
             unit: "records/s".to_owned(),

@@ -48,10 +48,21 @@ pub(super) struct Chart {
     pub title: String,
     /// The unit of its values.
     pub unit: String,
-    /// The lines: name, and (Unix seconds, value).
-    pub lines: Vec<(String, Vec<(f64, f64)>)>,
+    /// The lines.
+    pub lines: Vec<Line>,
     /// A level to compare with: name and value.
     pub level: Option<(String, f64)>,
+}
+
+/// A line of a chart.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// The component; empty for the whole application.
+    pub name: String,
+    /// Which colour it has: the same in all charts of a report.
+    pub colour: usize,
+    /// (Unix seconds, value).
+    pub points: Vec<(f64, f64)>,
 }
 
 impl View {
@@ -137,8 +148,8 @@ fn load_line(load: &Load) -> String {
     }
 }
 
-/// A row for each component: how many, how much, how busy.
-fn components(report: &Report) -> Table {
+/// The components as planned, and then those that were only measured.
+fn component_names(report: &Report) -> Vec<&str> {
     let planned = report.app.iter().flat_map(|app| &app.components);
     let mut names: Vec<&str> = planned.map(|component| component.name.as_str()).collect();
     for metric in &report.metrics {
@@ -146,7 +157,12 @@ fn components(report: &Report) -> Table {
             names.push(&metric.component);
         }
     }
-    let rows = if report.metrics.is_empty() { Vec::new() } else { names };
+    names
+}
+
+/// A row for each component: how many, how much, how busy.
+fn components(report: &Report) -> Table {
+    let rows = if report.metrics.is_empty() { Vec::new() } else { component_names(report) };
     Table {
         title: "Components",
         head: vec!["component", "parallelism", "TPS", "TPS/instance", "busy", "capacity", "back-pressure"],
@@ -231,25 +247,26 @@ fn notes(report: &Report) -> Vec<String> {
 }
 
 fn charts(report: &Report) -> Vec<Chart> {
+    let names = component_names(report);
     let mut seen = BTreeSet::new();
-    let mut charts = Vec::new();
+    let mut charts: Vec<Chart> = Vec::new();
     for metric in &report.metrics {
         if !seen.insert(metric.name.as_str()) {
             continue;
         }
-        let lines: Vec<(String, Vec<(f64, f64)>)> = report
-            .metrics
-            .iter()
-            .filter(|other| other.name == metric.name && other.series.len() > 1)
-            .map(|other| (other.component.clone(), other.series.clone()))
+        let same = report.metrics.iter().filter(|other| other.name == metric.name && other.series.len() > 1);
+        let lines: Vec<Line> = same
+            .map(|other| Line {
+                name: other.component.clone(),
+                colour: names.iter().position(|name| *name == other.component).unwrap_or(0),
+                points: other.series.clone(),
+            })
             .collect();
         // What never moved from zero, and how many instances there were, is said by the tables.
-        let moves = lines.iter().flat_map(|(_, series)| series).any(|(_, value)| *value != 0.0);
+        let moves = lines.iter().flat_map(|line| &line.points).any(|(_, value)| *value != 0.0);
         // One series under two names (the lag and its growth) makes one chart.
-        let drawn = |series: &Vec<(f64, f64)>| {
-            charts.iter().flat_map(|chart: &Chart| &chart.lines).any(|(_, other)| other == series)
-        };
-        if !moves || metric.unit == "instances" || lines.iter().all(|(_, series)| drawn(series)) {
+        let drawn = |line: &Line| charts.iter().flat_map(|chart| &chart.lines).any(|other| other.points == line.points);
+        if !moves || metric.unit == "instances" || lines.iter().all(drawn) {
             continue;
         }
         let level =
