@@ -1,1 +1,25 @@
 //! Runs and checks Tasks and Pipelines on this computer, without a cluster.
+//!
+//! [`run`] is `streamgauge run`; [`execute`] is the same in-process. A step is a local process; what the Tekton
+//! controller does around it (variables, order, conditions, retries, timeouts, results) is done here, by its rules.
+
+pub mod check;
+mod describe;
+mod engine;
+mod error;
+mod fields;
+mod load;
+mod model;
+mod plan;
+mod process;
+pub mod run;
+mod task;
+mod value;
+mod vars;
+
+pub use describe::describe;
+pub use engine::{Cancel, RunReport, RunStatus, Skipped, TaskReport, TaskState, execute};
+pub use error::Error;
+pub use plan::Request;
+pub use process::{Line, Sink};
+pub use value::{Type, Value};

@@ -108,7 +108,9 @@ impl Stop {
 
     /// Waits until the program is asked to stop, and says with which exit code it will end.
     pub async fn wait(&mut self) -> Exit {
-        match self.0.wait_for(Option::is_some).await {
+        // The borrowed value must not live across the next await: it would tie the future to one thread.
+        let heard = self.0.wait_for(Option::is_some).await.map(|exit| *exit);
+        match heard {
             Ok(exit) => exit.unwrap_or(Exit::Terminated),
             Err(_) => std::future::pending().await,
         }
@@ -117,6 +119,15 @@ impl Stop {
 
 /// Runs a program from its command line to its exit code. `shared` finds the arguments that all programs have.
 pub fn main<A, F>(shared: fn(&A) -> &StepArgs, run: F) -> ExitCode
+where
+    A: CommandFactory + FromArgMatches,
+    F: AsyncFnOnce(A, &Step) -> Result<Exit, Failure>,
+{
+    main_with_grace(shared, GRACE, run)
+}
+
+/// [`main`] for a program that Kubernetes does not wait for, and that may take longer than [`GRACE`] to clean up.
+pub fn main_with_grace<A, F>(shared: fn(&A) -> &StepArgs, grace: Duration, run: F) -> ExitCode
 where
     A: CommandFactory + FromArgMatches,
     F: AsyncFnOnce(A, &Step) -> Result<Exit, Failure>,
@@ -134,14 +145,14 @@ where
         Err(error) => return finish(&name, None, Err(Failure::new(Exit::Refused, error))),
     };
     let report = step_args.report.clone();
-    let outcome = runtime.block_on(supervise(&name, step_args, async |step| run(args, step).await));
+    let outcome = runtime.block_on(supervise(&name, step_args, grace, async |step| run(args, step).await));
     // Blocking work that did not hear of the end must not hold the process up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     finish(&name, report.as_deref(), outcome)
 }
 
 /// Runs the work until it ends, its deadline passes or a signal comes.
-async fn supervise<F>(name: &str, args: StepArgs, work: F) -> Result<Exit, Failure>
+async fn supervise<F>(name: &str, args: StepArgs, grace: Duration, work: F) -> Result<Exit, Failure>
 where
     F: AsyncFnOnce(&Step) -> Result<Exit, Failure>,
 {
@@ -158,7 +169,7 @@ where
     // The step itself holds one receiver; any further one belongs to work that wants to clean up.
     if ask.receiver_count() > 1 {
         ask.send_replace(Some(exit));
-        let _ = tokio::time::timeout(GRACE, work).await;
+        let _ = tokio::time::timeout(grace, work).await;
     }
     Err(match exit {
         Exit::Deadline => Failure::msg(exit, format!("not done within --timeout {}s", timeout.as_secs())),

@@ -1,0 +1,538 @@
+//! From a file and what is given with it to a run that can start, or to the reasons why not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Error;
+use super::load;
+use super::model::{
+    Document, ParamSpec, PipelineSpec, PipelineTask, Reference, Resource, RunSpec, TaskSpec, Timeouts,
+    WorkspaceBinding, WorkspaceSpec,
+};
+use super::task::{duration, effective};
+use super::value::{Type, Value};
+use super::vars::{self, Variables};
+use crate::step::KeyValue;
+
+/// What to run, and with what.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The file of a Pipeline, a Task or a PipelineRun.
+    pub file: PathBuf,
+    /// Folders of Tasks; empty: `../../tasks` and `../tasks` beside the file, and `tasks`.
+    pub tasks: Vec<PathBuf>,
+    /// Parameters; an array's is given several times or as JSON, an object's as JSON.
+    pub params: Vec<KeyValue>,
+    /// Workspaces: a folder, or `emptyDir` for a new one.
+    pub workspaces: Vec<KeyValue>,
+    /// Leave the run's folder behind.
+    pub keep: bool,
+    /// Where the built programs are; beside the running program when left out.
+    pub programs: Option<PathBuf>,
+}
+
+/// The Task of a pipeline's task.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// Its name.
+    pub task: String,
+    /// What to do.
+    pub spec: Arc<TaskSpec>,
+    /// Whether it stands in the pipeline itself, and so sees the pipeline's parameters.
+    pub inline: bool,
+}
+
+/// A run that can start.
+#[derive(Debug)]
+pub struct Plan {
+    /// PipelineRun or TaskRun.
+    pub kind: &'static str,
+    /// The Pipeline's or Task's name.
+    pub pipeline: String,
+    /// The run's name.
+    pub run: String,
+    /// The pipeline, its parameters and context replaced.
+    pub spec: PipelineSpec,
+    /// The Tasks by the names of the pipeline's tasks.
+    pub resolved: BTreeMap<String, Resolved>,
+    /// What each task waits for.
+    pub dependencies: BTreeMap<String, BTreeSet<String>>,
+    /// The run's parameters, with defaults.
+    pub params: BTreeMap<String, Value>,
+    /// The run's workspaces.
+    pub workspaces: BTreeMap<String, PathBuf>,
+    /// How long it may take.
+    pub timeouts: Limits,
+}
+
+/// How long a run may take.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// All of it.
+    pub pipeline: Option<Duration>,
+    /// The tasks but `finally`.
+    pub tasks: Option<Duration>,
+    /// `finally`.
+    pub finally: Option<Duration>,
+}
+
+struct Chosen {
+    kind: &'static str,
+    name: String,
+    spec: PipelineSpec,
+    run: RunSpec,
+}
+
+/// Prepares a run in this folder. Nothing is started.
+pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
+    let documents = load::runnable(&request.file)?;
+    let chosen = choose(&documents, request)?;
+    let Chosen { kind, name, mut spec, run } = chosen;
+    let mut problems = Vec::new();
+    let params = params(&spec.params, &run, &request.params, &mut problems);
+    let workspaces = workspaces(&spec.workspaces, &run, &request.workspaces, root, &mut problems)?;
+    let resolved = resolve(&spec, &documents, request, &mut problems)?;
+    let dependencies = dependencies(&spec, &mut problems);
+    for task in spec.tasks.iter().chain(&spec.finally) {
+        if let Some(resolved) = resolved.get(&task.name) {
+            fits(&spec, task, resolved, &workspaces, &mut problems);
+            undeclared(&spec, task, resolved, &mut problems);
+        }
+    }
+    let timeouts = limits(&run.timeouts, &mut problems);
+    if !problems.is_empty() {
+        let file = request.file.display();
+        return Err(Error::Resources(problems.into_iter().map(|problem| format!("{file}: {problem}")).collect()));
+    }
+    let run = format!("{name}-{}", suffix());
+    for pass in passes(&name, &run, &params, &workspaces, &spec) {
+        substitute(&mut spec, &pass);
+    }
+    Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, timeouts })
+}
+
+/// Five letters that tell runs apart, as Tekton's `generateName` adds.
+fn suffix() -> String {
+    let mut number = jiff::Timestamp::now().as_nanosecond().unsigned_abs() / 1000;
+    let mut text = String::new();
+    for _ in 0..5 {
+        text.push(char::from(b"bcdfghjklmnpqrstvwxz2456789"[(number % 27) as usize]));
+        number /= 27;
+    }
+    text
+}
+
+/// The one thing in the file that is to be run. A Task is run as a pipeline of itself.
+fn choose(documents: &[Document], request: &Request) -> Result<Chosen, Error> {
+    let file = request.file.display();
+    let rank = |document: &&Document| match document.resource {
+        Resource::Run(_) => 0,
+        Resource::Pipeline(_) => 1,
+        Resource::Task(_) => 2,
+    };
+    let Some(document) = documents.iter().min_by_key(rank) else {
+        return Err(Error::Request(format!("{file}: holds no Task, Pipeline or PipelineRun")));
+    };
+    let name = document.metadata.name.clone();
+    match &document.resource {
+        Resource::Pipeline(spec) => {
+            Ok(Chosen { kind: "PipelineRun", name, spec: spec.clone(), run: RunSpec::default() })
+        }
+        Resource::Task(spec) => {
+            Ok(Chosen { kind: "TaskRun", spec: around(&name, spec), name, run: RunSpec::default() })
+        }
+        Resource::Run(run) => {
+            let (name, spec) = pipeline_of(run, documents, request)?;
+            let name =
+                if name.is_empty() { document.metadata.generate_name.trim_end_matches('-').to_owned() } else { name };
+            Ok(Chosen { kind: "PipelineRun", name, spec, run: run.clone() })
+        }
+    }
+}
+
+fn pipeline_of(run: &RunSpec, documents: &[Document], request: &Request) -> Result<(String, PipelineSpec), Error> {
+    if let Some(spec) = &run.pipeline_spec {
+        return Ok((String::new(), spec.clone()));
+    }
+    let name = run.pipeline_ref.as_ref().map(|reference| reference.name.clone()).unwrap_or_default();
+    let wanted = |documents: &[Document]| {
+        documents.iter().find_map(|document| match &document.resource {
+            Resource::Pipeline(spec) if document.metadata.name == name => Some(spec.clone()),
+            _ => None,
+        })
+    };
+    if let Some(spec) = wanted(documents) {
+        return Ok((name, spec));
+    }
+    let beside = request.file.parent().unwrap_or(Path::new("."));
+    let folders = [beside.to_owned(), beside.join(".."), beside.join("../.."), PathBuf::from("pipelines")];
+    let file = request.file.display();
+    let path = load::find(&folders, &name)
+        .ok_or_else(|| Error::Request(format!("{file}: spec.pipelineRef: there is no pipeline {name:?} near it")))?;
+    let spec = wanted(&load::runnable(&path)?)
+        .ok_or_else(|| Error::Request(format!("{}: holds no pipeline {name:?}", path.display())))?;
+    Ok((name, spec))
+}
+
+/// A pipeline of one Task, that hands everything through.
+fn around(name: &str, spec: &TaskSpec) -> PipelineSpec {
+    let through = |param: &ParamSpec| super::model::Param {
+        name: param.name.clone(),
+        value: Value::String(match param.kind() {
+            Type::String => format!("$(params[\"{}\"])", param.name),
+            Type::Array | Type::Object => format!("$(params[\"{}\"][*])", param.name),
+        }),
+    };
+    let binding = |workspace: &WorkspaceSpec| WorkspaceBinding { name: workspace.name.clone(), ..Default::default() };
+    let task = PipelineTask {
+        name: name.to_owned(),
+        task_ref: Some(Reference { name: name.to_owned(), kind: None }),
+        params: spec.params.iter().map(through).collect(),
+        workspaces: spec.workspaces.iter().map(binding).collect(),
+        ..PipelineTask::default()
+    };
+    let result = |result: &super::model::ResultSpec| super::model::PipelineResult {
+        name: result.name.clone(),
+        description: String::new(),
+        value: Value::String(match result.kind {
+            Type::String => format!("$(tasks.{name}.results.{})", result.name),
+            Type::Array | Type::Object => format!("$(tasks.{name}.results.{}[*])", result.name),
+        }),
+    };
+    PipelineSpec {
+        params: spec.params.clone(),
+        workspaces: spec.workspaces.clone(),
+        results: spec.results.iter().map(result).collect(),
+        tasks: vec![task],
+        ..PipelineSpec::default()
+    }
+}
+
+fn params(
+    declared: &[ParamSpec],
+    run: &RunSpec,
+    given: &[KeyValue],
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, Value> {
+    let known = |name: &str| declared.iter().any(|param| param.name == name);
+    for name in given.iter().map(|param| &param.key).chain(run.params.iter().map(|param| &param.name)) {
+        if !known(name) {
+            let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            problems.push(format!("there is no parameter {name:?}; it has {names}"));
+        }
+    }
+    let mut values = BTreeMap::new();
+    for param in declared {
+        let texts: Vec<&str> = given.iter().filter(|one| one.key == param.name).map(|one| one.value.as_str()).collect();
+        let of_run = run.params.iter().find(|one| one.name == param.name).map(|one| one.value.clone());
+        let given = match read(param.kind(), &texts) {
+            Ok(value) => value.or(of_run),
+            Err(why) => {
+                problems.push(format!("parameter {:?}: {why}", param.name));
+                continue;
+            }
+        };
+        match effective(param, given.as_ref()) {
+            Some(value) if value.kind() == param.kind() => {
+                values.insert(param.name.clone(), value);
+            }
+            Some(value) => {
+                problems.push(format!("parameter {:?} must be {}, got {}", param.name, param.kind(), value.kind()));
+            }
+            None => problems.push(format!("parameter {0:?} is missing: --param {0}=…", param.name)),
+        }
+    }
+    values
+}
+
+/// A parameter's value from the command line.
+fn read(kind: Type, texts: &[&str]) -> Result<Option<Value>, String> {
+    match (kind, texts) {
+        (_, []) => Ok(None),
+        (Type::String, [text]) => Ok(Some(Value::String((*text).to_owned()))),
+        (Type::Array, [text]) if text.starts_with('[') => {
+            Value::parse(text, kind).map(Some).ok_or(format!("{text} is not a JSON array of strings"))
+        }
+        (Type::Array, texts) => Ok(Some(Value::Array(texts.iter().map(|text| (*text).to_owned()).collect()))),
+        (Type::Object, [text]) => {
+            Value::parse(text, kind).map(Some).ok_or(format!("{text} is not a JSON object of strings"))
+        }
+        (Type::String | Type::Object, _) => Err("is given more than once".to_owned()),
+    }
+}
+
+fn workspaces(
+    declared: &[WorkspaceSpec],
+    run: &RunSpec,
+    given: &[KeyValue],
+    root: &Path,
+    problems: &mut Vec<String>,
+) -> Result<BTreeMap<String, PathBuf>, Error> {
+    let system = |path: &Path| {
+        let doing = format!("make {}", path.display());
+        move |source| Error::System { doing, source }
+    };
+    for workspace in given.iter().filter(|one| !declared.iter().any(|known| known.name == one.key)) {
+        problems.push(format!("there is no workspace {:?}", workspace.key));
+    }
+    let mut bound = BTreeMap::new();
+    for workspace in declared {
+        let of_run = run.workspaces.iter().any(|one| one.name == workspace.name && one.empty_dir.is_some());
+        let given = given.iter().find(|one| one.key == workspace.name).map(|one| one.value.as_str());
+        let path = match (given, of_run) {
+            (Some("emptyDir"), _) | (None, true) => root.join("workspaces").join(&workspace.name),
+            (Some(path), _) => std::path::absolute(path).map_err(system(Path::new(path)))?,
+            (None, false) if workspace.optional => continue,
+            (None, false) => {
+                problems.push(format!(
+                    "workspace {0:?} is missing: --workspace {0}=DIR, or {0}=emptyDir for a new folder",
+                    workspace.name
+                ));
+                continue;
+            }
+        };
+        std::fs::create_dir_all(&path).map_err(system(&path))?;
+        bound.insert(workspace.name.clone(), path);
+    }
+    Ok(bound)
+}
+
+fn resolve(
+    spec: &PipelineSpec,
+    documents: &[Document],
+    request: &Request,
+    problems: &mut Vec<String>,
+) -> Result<BTreeMap<String, Resolved>, Error> {
+    let beside = request.file.parent().unwrap_or(Path::new("."));
+    let folders = if request.tasks.is_empty() {
+        vec![beside.join("../../tasks"), beside.join("../tasks"), beside.join("../../../tasks"), PathBuf::from("tasks")]
+    } else {
+        request.tasks.clone()
+    };
+    let named = |documents: &[Document], name: &str| {
+        documents.iter().find_map(|document| match &document.resource {
+            Resource::Task(spec) if document.metadata.name == name => Some(spec.clone()),
+            _ => None,
+        })
+    };
+    let mut found = BTreeMap::new();
+    for task in spec.tasks.iter().chain(&spec.finally) {
+        let (name, spec, inline) = match (&task.task_spec, &task.task_ref) {
+            (Some(spec), None) => (task.name.clone(), Some(spec.clone()), true),
+            (None, Some(reference)) => {
+                let name = reference.name.clone();
+                let spec = match (named(documents, &name), load::find(&folders, &name)) {
+                    (Some(spec), _) => Some(spec),
+                    (None, Some(path)) => named(&load::runnable(&path)?, &name),
+                    (None, None) => None,
+                };
+                (name, spec, false)
+            }
+            _ => {
+                problems.push(format!("task {:?} needs either taskRef or taskSpec", task.name));
+                continue;
+            }
+        };
+        match spec {
+            Some(spec) => {
+                found.insert(task.name.clone(), Resolved { task: name, spec: Arc::new(spec), inline });
+            }
+            None => problems.push(format!(
+                "task {:?}: there is no Task {name:?} in {}; name its folder with --tasks",
+                task.name,
+                folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
+            )),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a task gives its Task what that needs.
+fn fits(
+    pipeline: &PipelineSpec,
+    task: &PipelineTask,
+    resolved: &Resolved,
+    bound: &BTreeMap<String, PathBuf>,
+    problems: &mut Vec<String>,
+) {
+    let spec = &resolved.spec;
+    let name = &task.name;
+    for param in spec.params.iter().filter(|param| param.default.is_none()) {
+        if !task.params.iter().any(|given| given.name == param.name) {
+            problems.push(format!("task {name:?} does not give the parameter {:?} of {}", param.name, resolved.task));
+        }
+    }
+    for given in task.params.iter().filter(|given| !spec.params.iter().any(|param| param.name == given.name)) {
+        if !resolved.inline {
+            problems.push(format!("task {name:?}: {} has no parameter {:?}", resolved.task, given.name));
+        }
+    }
+    for workspace in spec.workspaces.iter().filter(|workspace| !workspace.optional) {
+        // One that the run itself must give, and does not, is told of already.
+        let given = task.workspaces.iter().find(|given| given.name == workspace.name).map(WorkspaceBinding::source);
+        let required = |name: &str| pipeline.workspaces.iter().any(|one| one.name == name && !one.optional);
+        if !given.is_some_and(|name| bound.contains_key(name) || required(name)) {
+            problems
+                .push(format!("task {name:?}: the workspace {:?} of {} is not bound", workspace.name, resolved.task));
+        }
+    }
+    if task.retries > 0 && task.on_error.as_deref() == Some("continue") {
+        problems.push(format!("task {name:?}: onError continue and retries exclude each other"));
+    }
+    for limit in task.timeout.iter().filter(|limit| !limit.contains("$(")) {
+        if let Err(why) = duration(limit) {
+            problems.push(format!("task {name:?}: timeout: {why}"));
+        }
+    }
+    for step in &spec.steps {
+        let template = spec.step_template.as_ref();
+        if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
+            problems.push(format!("task {name:?}: step {:?} of {} has no command", step.name, resolved.task));
+        }
+    }
+}
+
+/// Variables of parameters that nobody declares: they would reach a program as they stand.
+fn undeclared(pipeline: &PipelineSpec, task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+    let given = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let unknown = |params: &[ParamSpec], variable: &str| {
+        variable.starts_with("params") && super::check::param_of(params, variable).is_none()
+    };
+    for variable in given.chain(when).flat_map(vars::names).filter(|name| unknown(&pipeline.params, name)) {
+        problems.push(format!("task {:?}: $({variable}) is no parameter of the pipeline", task.name));
+    }
+    // A Task inside the pipeline sees the pipeline's parameters too.
+    if resolved.inline {
+        return;
+    }
+    let spec = &resolved.spec;
+    for step in spec.steps.iter().chain(&spec.step_template) {
+        let texts = step.command.iter().chain(&step.args).chain(step.env.iter().map(|var| &var.value));
+        for variable in texts.flat_map(|text| vars::names(text)).filter(|name| unknown(&spec.params, name)) {
+            problems.push(format!(
+                "task {:?}: Task {} uses $({variable}), which it does not declare",
+                task.name, resolved.task
+            ));
+        }
+    }
+}
+
+/// The variables `tasks.…` that a task uses, in its params, conditions and workspaces.
+pub fn references(task: &PipelineTask) -> Vec<String> {
+    let params = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let paths = task.workspaces.iter().map(|workspace| workspace.sub_path.as_str());
+    let names = params.chain(when).chain(paths).flat_map(vars::names);
+    names.filter(|name| name.starts_with("tasks.")).map(str::to_owned).collect()
+}
+
+/// The task and the result of a variable `tasks.T.results.R…`.
+pub fn result_reference(name: &str) -> Option<(&str, &str)> {
+    let (task, rest) = name.strip_prefix("tasks.")?.split_once(".results")?;
+    let result = match rest.strip_prefix('.') {
+        Some(rest) => rest.split(['[', '.']).next()?,
+        None => rest.strip_prefix("['").or_else(|| rest.strip_prefix("[\""))?.split(['\'', '"']).next()?,
+    };
+    Some((task, result))
+}
+
+/// What each task waits for: the tasks it names in `runAfter`, and those whose results it uses.
+pub fn dependencies(spec: &PipelineSpec, problems: &mut Vec<String>) -> BTreeMap<String, BTreeSet<String>> {
+    let names: BTreeSet<&str> = spec.tasks.iter().map(|task| task.name.as_str()).collect();
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for task in &spec.tasks {
+        let references = references(task);
+        let used = references.iter().filter_map(|name| result_reference(name)).map(|(task, _)| task.to_owned());
+        let waits: BTreeSet<String> = task.run_after.iter().cloned().chain(used).collect();
+        for unknown in waits.iter().filter(|name| !names.contains(name.as_str())) {
+            problems.push(format!("task {:?} waits for {unknown:?}, which is no task of the pipeline", task.name));
+        }
+        all.insert(task.name.clone(), waits);
+    }
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    loop {
+        let ready = |waits: &BTreeSet<String>| {
+            waits.iter().all(|name| done.contains(name.as_str()) || !names.contains(name.as_str()))
+        };
+        let next: Vec<&str> = all
+            .iter()
+            .filter(|(name, waits)| !done.contains(name.as_str()) && ready(waits))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if next.is_empty() {
+            break;
+        }
+        done.extend(next);
+    }
+    let rest: Vec<&str> = all.keys().map(String::as_str).filter(|name| !done.contains(name)).collect();
+    if !rest.is_empty() {
+        problems.push(format!("tasks {} wait for one another", rest.join(", ")));
+    }
+    all
+}
+
+fn limits(timeouts: &Timeouts, problems: &mut Vec<String>) -> Limits {
+    let mut limit = |text: &Option<String>| match text.as_deref().map(duration) {
+        Some(Ok(limit)) => limit,
+        Some(Err(why)) => {
+            problems.push(format!("spec.timeouts: {why}"));
+            None
+        }
+        None => None,
+    };
+    Limits { pipeline: limit(&timeouts.pipeline), tasks: limit(&timeouts.tasks), finally: limit(&timeouts.finally) }
+}
+
+/// The pipeline's passes: parameters, then context, then workspaces, as on a cluster.
+fn passes(
+    name: &str,
+    run: &str,
+    params: &BTreeMap<String, Value>,
+    bound: &BTreeMap<String, PathBuf>,
+    spec: &PipelineSpec,
+) -> [Variables; 3] {
+    let mut first = Variables::default();
+    for (name, value) in params {
+        first.set_param(name, value);
+    }
+    let mut context = Variables::default();
+    context.set("context.pipeline.name", name);
+    context.set("context.pipelineRun.name", run);
+    context.set("context.pipelineRun.namespace", "default");
+    context.set("context.pipelineRun.uid", run);
+    let mut workspaces = Variables::default();
+    for workspace in &spec.workspaces {
+        let is_bound = bound.contains_key(&workspace.name);
+        workspaces.set(format!("workspaces.{}.bound", workspace.name), is_bound.to_string());
+    }
+    [first, context, workspaces]
+}
+
+fn substitute(spec: &mut PipelineSpec, pass: &Variables) {
+    for task in spec.tasks.iter_mut().chain(&mut spec.finally) {
+        apply(task, pass);
+    }
+    for result in &mut spec.results {
+        result.value = pass.value(&result.value);
+    }
+}
+
+/// One pass over what a pipeline's task holds.
+pub fn apply(task: &mut PipelineTask, pass: &Variables) {
+    for param in &mut task.params {
+        param.value = pass.value(&param.value);
+    }
+    for when in &mut task.when {
+        when.input = pass.text(&when.input);
+        when.values = pass.list(&when.values);
+    }
+    for workspace in &mut task.workspaces {
+        workspace.sub_path = pass.text(&workspace.sub_path);
+    }
+    task.timeout = task.timeout.as_deref().map(|text| pass.text(text));
+    task.on_error = task.on_error.as_deref().map(|text| pass.text(text));
+}

@@ -1,0 +1,401 @@
+//! A TaskRun: its steps one after the other, its results, its retries and its timeout.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::engine::{TaskReport, TaskState};
+use super::model::{StepSpec, TaskSpec};
+use super::process::{self, End, Halt, Line, Program, Sink, halted};
+use super::value::{Type, Value};
+use super::vars::{Variables, expand_env};
+use crate::step::Seconds;
+
+/// The most that a container's termination message holds, in bytes; Tekton carries results in it.
+const TERMINATION_LIMIT: usize = 4096;
+
+/// What all tasks of a run share.
+pub struct Host {
+    /// The run's folder.
+    pub root: PathBuf,
+    /// Where the built programs are.
+    pub programs: PathBuf,
+    /// What every step's environment holds.
+    pub env: Vec<(String, String)>,
+    /// Takes the steps' lines.
+    pub sink: Sink,
+}
+
+/// A TaskRun that is ready to start.
+pub struct Job {
+    /// The task in the pipeline.
+    pub name: String,
+    /// The Task.
+    pub task: String,
+    /// The TaskRun's name.
+    pub run: String,
+    /// What to do.
+    pub spec: Arc<TaskSpec>,
+    /// The parameters it is given.
+    pub params: BTreeMap<String, Value>,
+    /// The workspaces it is given.
+    pub workspaces: BTreeMap<String, PathBuf>,
+    /// The longest that one attempt may take.
+    pub timeout: Option<Duration>,
+    /// How often it is tried again.
+    pub retries: u32,
+    /// Whether its failure is passed over.
+    pub ignore_failure: bool,
+    /// Whether it belongs to `finally`.
+    pub finally: bool,
+}
+
+/// How an attempt ended.
+struct Attempt {
+    state: TaskState,
+    reason: &'static str,
+    message: String,
+    step: Option<FailedStep>,
+    results: BTreeMap<String, Value>,
+}
+
+struct FailedStep {
+    name: String,
+    code: i32,
+    last_line: String,
+}
+
+impl Attempt {
+    fn failed(reason: &'static str, message: String) -> Self {
+        Self { state: TaskState::Failed, reason, message, step: None, results: BTreeMap::new() }
+    }
+}
+
+/// Runs a task to its end, with its retries.
+pub async fn run(host: Arc<Host>, job: Job, halt: watch::Receiver<Halt>) -> TaskReport {
+    let started = Timestamp::now();
+    let mut attempts = 0;
+    let attempt = loop {
+        let attempt = attempt(&host, &job, attempts, halt.clone()).await;
+        attempts += 1;
+        let again = attempt.state == TaskState::Failed && attempts <= job.retries && *halt.borrow() == Halt::No;
+        if !again {
+            break attempt;
+        }
+    };
+    TaskReport {
+        name: job.name,
+        task: job.task,
+        run: job.run,
+        started,
+        finished: Timestamp::now(),
+        state: attempt.state,
+        reason: attempt.reason.to_owned(),
+        message: attempt.message,
+        exit_code: attempt.step.as_ref().map(|step| step.code),
+        step: attempt.step.as_ref().map(|step| step.name.clone()),
+        last_line: attempt.step.map(|step| step.last_line).filter(|line| !line.is_empty()),
+        results: attempt.results,
+        attempts,
+        finally: job.finally,
+        ignored: job.ignore_failure && attempt.state == TaskState::Failed,
+    }
+}
+
+async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Halt>) -> Attempt {
+    let dir = host.root.join(format!("{}-{number}", job.name));
+    let results = dir.join("results");
+    if let Err(error) = std::fs::create_dir_all(&results) {
+        return Attempt::failed("Failed", format!("cannot make {}: {error}", results.display()));
+    }
+    let passes = match passes(job, number, &results) {
+        Ok(passes) => passes,
+        Err(message) => return Attempt::failed("TaskRunValidationFailed", message),
+    };
+    // The attempt's own timeout halts its steps as the run's end does.
+    let (sender, inner) = watch::channel(Halt::No);
+    let work = steps(host, job, &passes, &dir, inner);
+    let mut work = std::pin::pin!(work);
+    let deadline = async {
+        match job.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut deadline = std::pin::pin!(deadline);
+    let mut outer = outer;
+    let mut said = Halt::No;
+    let mut over = false;
+    loop {
+        let next = match said {
+            Halt::No => Halt::Timeout,
+            _ => Halt::Kill,
+        };
+        tokio::select! {
+            done = &mut work => return named(done, job, over),
+            () = &mut deadline, if !over => {
+                over = true;
+                sender.send_if_modified(|now| std::mem::replace(now, Halt::Timeout.max(*now)) < Halt::Timeout);
+            }
+            now = halted(&mut outer, next), if said < Halt::Kill => {
+                said = now;
+                sender.send_replace(now);
+            }
+        }
+    }
+}
+
+/// Puts the TaskRun's own words to an end from outside.
+fn named(mut attempt: Attempt, job: &Job, own_timeout: bool) -> Attempt {
+    match attempt.state {
+        TaskState::Cancelled if own_timeout => {
+            let limit = job.timeout.unwrap_or_default();
+            attempt.state = TaskState::Failed;
+            attempt.reason = "TaskRunTimeout";
+            attempt.message = format!("TaskRun \"{}\" failed to finish within \"{}\"", job.run, Seconds(limit));
+        }
+        TaskState::Cancelled => attempt.message = format!("TaskRun \"{}\" was cancelled", job.run),
+        TaskState::Succeeded | TaskState::Failed => {}
+    }
+    attempt
+}
+
+/// The passes of Tekton's variables, one after the other: a parameter's value that holds a variable of a later pass is
+/// replaced there, as on a cluster.
+fn passes(job: &Job, attempt: u32, results: &Path) -> Result<Vec<Variables>, String> {
+    let mut params = Variables::default();
+    let declared = |name: &str| job.spec.params.iter().any(|param| param.name == name);
+    for (name, value) in job.params.iter().filter(|(name, _)| !declared(name)) {
+        params.set_param(name, value);
+    }
+    for param in &job.spec.params {
+        let value = effective(param, job.params.get(&param.name))
+            .ok_or_else(|| format!("parameter {:?} is missing", param.name))?;
+        if value.kind() != param.kind() {
+            return Err(format!("parameter {:?} must be {}, got {}", param.name, param.kind(), value.kind()));
+        }
+        params.set_param(&param.name, &value);
+    }
+    let mut context = Variables::default();
+    context.set("context.task.name", &job.task);
+    context.set("context.taskRun.name", &job.run);
+    context.set("context.taskRun.namespace", "default");
+    context.set("context.task.retry-count", attempt.to_string());
+    let mut paths = Variables::default();
+    for result in &job.spec.results {
+        let path = results.join(&result.name).display().to_string();
+        for name in [format!("results.{}.path", result.name), format!("results['{}'].path", result.name)] {
+            paths.set(name, &path);
+        }
+    }
+    let mut workspaces = Variables::default();
+    for workspace in &job.spec.workspaces {
+        let bound = job.workspaces.get(&workspace.name);
+        let name = &workspace.name;
+        workspaces
+            .set(format!("workspaces.{name}.path"), bound.map_or(String::new(), |path| path.display().to_string()));
+        workspaces.set(format!("workspaces.{name}.bound"), bound.is_some().to_string());
+        workspaces.set(format!("workspaces.{name}.claim"), "");
+        workspaces.set(format!("workspaces.{name}.volume"), "");
+    }
+    Ok(vec![params, context, paths, workspaces])
+}
+
+/// A parameter's value: what is given, or its default; an object's missing keys come from its default.
+pub fn effective(param: &super::model::ParamSpec, given: Option<&Value>) -> Option<Value> {
+    match (given, &param.default) {
+        (Some(Value::Object(given)), Some(Value::Object(default))) => {
+            let mut merged = default.clone();
+            merged.extend(given.clone());
+            Some(Value::Object(merged))
+        }
+        (Some(given), _) => Some(given.clone()),
+        (None, default) => default.clone(),
+    }
+}
+
+/// Runs the steps in their order and reads the results after each.
+async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut halt: watch::Receiver<Halt>) -> Attempt {
+    let mut failed = None;
+    for (index, step) in job.spec.steps.iter().enumerate() {
+        let name = if step.name.is_empty() { format!("unnamed-{index}") } else { step.name.clone() };
+        let step = merged(step, job.spec.step_template.as_ref());
+        let program = match program(host, passes, &step, dir) {
+            Ok(program) => program,
+            Err(message) => return Attempt::failed("TaskRunValidationFailed", format!("step {name:?}: {message}")),
+        };
+        let say = |text: String| (host.sink)(&Line { task: job.name.clone(), step: name.clone(), text });
+        let mut last_line = String::new();
+        let hear = |text: String| {
+            if !text.trim().is_empty() {
+                last_line.clone_from(&text);
+            }
+            say(text);
+        };
+        let end = match process::run(&program, hear, &mut halt).await {
+            Ok(end) => end,
+            Err(error) => {
+                last_line = format!("cannot start {}: {error}", program.command[0]);
+                say(last_line.clone());
+                End::Exit(127)
+            }
+        };
+        let goes_on = text(passes, step.on_error.as_deref().unwrap_or_default()) == "continue";
+        let code = match end {
+            End::Halted(_) => {
+                return Attempt { state: TaskState::Cancelled, ..Attempt::failed("TaskRunCancelled", String::new()) };
+            }
+            End::StepTimeout => -1,
+            End::Exit(code) => code,
+        };
+        let fits = message_length(&job.spec, &dir.join("results"), goes_on.then_some(code)) <= TERMINATION_LIMIT;
+        let (code, why) = match end {
+            _ if !fits => {
+                last_line = format!(
+                    "Termination message is above max allowed size {TERMINATION_LIMIT}, caused by large task result."
+                );
+                say(last_line.clone());
+                (1, format!("\"step-{name}\" exited with code 1"))
+            }
+            End::StepTimeout => {
+                (code, format!("\"step-{name}\" exited because the step exceeded the specified timeout limit"))
+            }
+            _ => (code, format!("\"step-{name}\" exited with code {code}")),
+        };
+        if code != 0 && (!goes_on || !fits || end == End::StepTimeout) {
+            failed = Some((FailedStep { name, code, last_line }, why));
+            break;
+        }
+    }
+    finished(job, &dir.join("results"), failed)
+}
+
+fn finished(job: &Job, results: &Path, failed: Option<(FailedStep, String)>) -> Attempt {
+    let (values, wrong) = read_results(&job.spec, results);
+    match (failed, wrong) {
+        (Some((step, message)), _) => {
+            Attempt { state: TaskState::Failed, reason: "Failed", message, step: Some(step), results: values }
+        }
+        (None, Some(message)) => Attempt::failed("TaskRunResultsVerificationFailed", message),
+        (None, None) => Attempt {
+            state: TaskState::Succeeded,
+            reason: "Succeeded",
+            message: "All Steps have completed executing".to_owned(),
+            step: None,
+            results: values,
+        },
+    }
+}
+
+/// The results that were written, and what is wrong with one of them.
+fn read_results(spec: &TaskSpec, dir: &Path) -> (BTreeMap<String, Value>, Option<String>) {
+    let mut values = BTreeMap::new();
+    let mut wrong = None;
+    for result in &spec.results {
+        let Ok(bytes) = std::fs::read(dir.join(&result.name)) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        match Value::parse(&text, result.kind) {
+            Some(value) => {
+                let keys = result.properties.iter().flatten().map(|(key, _)| key);
+                let missing = keys.filter(|key| matches!(&value, Value::Object(map) if !map.contains_key(*key)));
+                if let Some(key) = missing.into_iter().next() {
+                    wrong =
+                        Some(format!("missing keys for these results which are required: {}: [{key}]", result.name));
+                }
+                values.insert(result.name.clone(), value);
+            }
+            None => {
+                wrong = Some(format!(
+                    "Provided results don't match declared results; may be invalid JSON or missing result declaration: \
+                     \"{}\": task result is expected to be \"{}\" type but was initialized to a different type \"{}\"",
+                    result.name,
+                    result.kind,
+                    Type::String
+                ));
+            }
+        }
+    }
+    (values, wrong)
+}
+
+/// The length of the termination message that the step would leave on a cluster: every result written so far, by this
+/// step or one before, and the entrypoint's own entries, as JSON in Go's spelling.
+fn message_length(spec: &TaskSpec, dir: &Path, exit_code: Option<i32>) -> usize {
+    let mut entries = vec![json!({"key": "StartedAt", "value": "2026-01-05T10:00:00.000Z", "type": 3})];
+    if let Some(code) = exit_code.filter(|code| *code != 0) {
+        entries.push(json!({"key": "ExitCode", "value": code.to_string(), "type": 3}));
+    }
+    for result in &spec.results {
+        if let Ok(bytes) = std::fs::read(dir.join(&result.name)) {
+            let value = String::from_utf8_lossy(&bytes).into_owned();
+            entries.push(json!({"key": result.name, "value": value, "type": 1}));
+        }
+    }
+    let text = serde_json::Value::Array(entries).to_string();
+    // Go writes these as \u003c and the like.
+    let escaped = text.chars().map(|c| match c {
+        '<' | '>' | '&' => 5,
+        '\u{2028}' | '\u{2029}' => 3,
+        _ => 0,
+    });
+    text.len() + escaped.sum::<usize>()
+}
+
+/// The step with what all steps share: its own fields win, environments are joined by name.
+fn merged(step: &StepSpec, template: Option<&StepSpec>) -> StepSpec {
+    let mut merged = step.clone();
+    let Some(template) = template else { return merged };
+    if merged.command.is_empty() {
+        merged.command.clone_from(&template.command);
+    }
+    if merged.args.is_empty() {
+        merged.args.clone_from(&template.args);
+    }
+    if merged.working_dir.is_empty() {
+        merged.working_dir.clone_from(&template.working_dir);
+    }
+    let own = |name: &str| step.env.iter().any(|var| var.name == name);
+    let shared = template.env.iter().filter(|var| !own(&var.name)).cloned();
+    merged.env = shared.chain(step.env.iter().cloned()).collect();
+    merged
+}
+
+fn text(passes: &[Variables], text: &str) -> String {
+    passes.iter().fold(text.to_owned(), |text, pass| pass.text(&text))
+}
+
+fn list(passes: &[Variables], items: &[String]) -> Vec<String> {
+    passes.iter().fold(items.to_vec(), |items, pass| pass.list(&items))
+}
+
+fn program(host: &Host, passes: &[Variables], step: &StepSpec, dir: &Path) -> Result<Program, String> {
+    let mut declared: Vec<(String, String)> = Vec::new();
+    for var in &step.env {
+        let value = expand_env(&text(passes, &var.value), &declared);
+        declared.push((var.name.clone(), value));
+    }
+    let expand = |items: Vec<String>| items.into_iter().map(|item| expand_env(&item, &declared)).collect::<Vec<_>>();
+    let mut command = expand(list(passes, &step.command));
+    command.extend(expand(list(passes, &step.args)));
+    let first = command.first_mut().ok_or("has no command")?;
+    *first = process::locate(&host.programs, first).display().to_string();
+    let timeout = match &step.timeout {
+        Some(limit) => duration(&text(passes, limit))?,
+        None => None,
+    };
+    let work = dir.join(text(passes, &step.working_dir));
+    std::fs::create_dir_all(&work).map_err(|error| format!("cannot make {}: {error}", work.display()))?;
+    let env = host.env.iter().cloned().chain(declared).collect();
+    Ok(Program { command, env, dir: work, timeout })
+}
+
+/// A time as Tekton writes it; `0` means no limit.
+pub fn duration(text: &str) -> Result<Option<Duration>, String> {
+    let Seconds(time) = text.parse()?;
+    Ok((!time.is_zero()).then_some(time))
+}
