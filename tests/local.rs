@@ -1,5 +1,7 @@
 //! The local runner: small pipelines, each with the outcome that Tekton would give it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -53,7 +55,7 @@ fn skipped(report: &RunReport) -> Vec<(&str, &str)> {
 fn settled(report: &RunReport) -> String {
     let text = describe(report).replace(&report.name, "RUN");
     let words = text.lines().map(|line| {
-        let parts: Vec<&str> = line.split("   ").map(str::trim).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<&str> = line.split("  ").map(str::trim).filter(|part| !part.is_empty()).collect();
         let time = |part: &&str| part.contains(':') && part.chars().all(|c| c.is_ascii_digit() || "-T:Z".contains(c));
         let length = |part: &&str| part.ends_with('s') && part.trim_end_matches('s').parse::<f64>().is_ok();
         let kept = parts.iter().map(|part| {
@@ -153,7 +155,25 @@ async fn retries_on_error_and_finally_do_as_tekton_does() {
 #[tokio::test]
 async fn a_run_is_described_for_a_person() {
     let (report, _) = run("missing-result.yaml", &[]).await;
-    insta::assert_snapshot!(settled(&report), @"");
+    insta::assert_snapshot!(settled(&report), @r#"
+    Name: | RUN
+    Pipeline: | missing-result
+    Status: | Failed
+    Message: | Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 1
+    Started: | TIME
+    Duration: | LENGTH
+
+    TaskRuns
+    NAME | TASK NAME | STARTED | DURATION | STATUS
+    RUN-silent | silent | TIME | LENGTH | Succeeded
+    RUN-user | user | TIME | LENGTH | InvalidTaskResultReference
+    RUN-last | last | TIME | LENGTH | Succeeded
+    user: Invalid task result reference: Could not find result with name word for task silent
+
+    Skipped Tasks
+    NAME | REASON
+    last-user | Results were missing
+    "#);
 }
 
 #[tokio::test]
@@ -176,10 +196,28 @@ async fn tasks_that_wait_for_nothing_run_side_by_side() {
 async fn what_cannot_be_run_is_refused_by_file_and_path_before_anything_starts() {
     let error = try_run(request("unsupported.yaml", &[], &[])).await.unwrap_err().to_string();
     let file = data("unsupported.yaml").display().to_string();
-    insta::assert_snapshot!(error.replace(&file, "FILE"), @"");
+    insta::assert_snapshot!(error.replace(&file, "FILE"), @r#"
+    FILE: spec.tasks[0].matrix: not supported by streamgauge run; run it on a cluster
+    FILE: spec.tasks[0].tiemout: Tekton knows no such field; correct or remove it
+    FILE: spec.tasks[0].taskSpec.sidecars: not supported by streamgauge run; run it on a cluster
+    FILE: spec.tasks[0].taskSpec.steps[0].script: not supported by streamgauge run; run it on a cluster
+    "#);
     let error = try_run(request("parallel.yaml", &["x=1"], &[])).await.unwrap_err().to_string();
     let file = data("parallel.yaml").display().to_string();
-    insta::assert_snapshot!(error.replace(&file, "FILE"), @"");
+    insta::assert_snapshot!(error.replace(&file, "FILE"), @r#"
+    FILE: there is no parameter "x"; it has none
+    FILE: workspace "meet" is missing: --workspace meet=DIR, or meet=emptyDir for a new folder
+    "#);
+}
+
+#[tokio::test]
+async fn a_variable_of_no_parameter_is_refused_before_anything_starts() {
+    let error = try_run(request("undeclared.yaml", &[], &[])).await.unwrap_err().to_string();
+    let file = data("undeclared.yaml").display().to_string();
+    insta::assert_snapshot!(error.replace(&file, "FILE"), @r#"
+    FILE: task "a": $(params.nobody) is no parameter of the pipeline
+    FILE: task "a": Task echo uses $(params.whom), which it does not declare
+    "#);
 }
 
 #[test]
@@ -193,7 +231,19 @@ fn check_finds_what_is_wrong_in_a_catalog() {
         let file = finding.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         format!("{file}: {}: {}", finding.path, finding.message)
     });
-    insta::assert_snapshot!(errors.collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(errors.collect::<Vec<_>>().join("\n"), @r#"
+    welcome.yaml: spec.tasks: task "later" waits for "nobody", which is no task of the pipeline
+    welcome.yaml: spec.tasks: tasks greet, later wait for one another
+    welcome.yaml: spec.tasks[0].params[0]: "who" must be string
+    welcome.yaml: spec.tasks[0].params[1]: $(tasks.later.results.nothing): task "later" has no such result
+    welcome.yaml: spec.tasks[0].params[1]: the Task has no parameter "extra"
+    welcome.yaml: spec.tasks[1].params: the Task's parameter "who" is missing
+    greet.yaml: spec.params[1]: "unused" is never used; remove it
+    greet.yaml: spec.results[0]: no step is given $(results.word.path)
+    greet.yaml: spec.steps[0].args[3]: $(params.whom): no such parameter is declared
+    greet.yaml: spec.steps[0].args[4]: run has no flag --nonsense
+    greet.yaml: spec.steps[0].args[6]: $(results.words.path): no such result is declared
+    "#);
 }
 
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
@@ -237,4 +287,25 @@ fn a_signal_ends_the_tasks_runs_finally_and_leaves_nothing_running() {
             wait_for("the processes' end", || !runs(process));
         }
     }
+}
+
+#[test]
+fn a_second_signal_kills_at_once_and_without_finally() {
+    let marks = tempfile::tempdir().unwrap();
+    let mut runner = Command::new(env!("CARGO_BIN_EXE_streamgauge"))
+        .arg("run")
+        .arg(data("stubborn.yaml"))
+        .arg(format!("--workspace=marks={}", marks.path().display()))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let id = Pid::from_raw(runner.id() as i32);
+    let own = marks.path().join("own");
+    wait_for("the step's start", || std::fs::read_to_string(&own).is_ok_and(|text| text.ends_with('\n')));
+    kill(id, Signal::SIGTERM).unwrap();
+    wait_for("the step's SIGTERM", || marks.path().join("term").exists());
+    kill(id, Signal::SIGTERM).unwrap();
+    wait_for("the runner's end", || runner.try_wait().unwrap().is_some());
+    assert!(!marks.path().join("finally").exists());
+    wait_for("the step's end", || !runs(pid(&own)));
 }

@@ -239,7 +239,7 @@ fn named<'a>(variable: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
 }
 
 /// The declared parameter that a variable names; parameters' own names may hold dots.
-fn param_of<'a>(params: &'a [ParamSpec], variable: &str) -> Option<&'a ParamSpec> {
+pub fn param_of<'a>(params: &'a [ParamSpec], variable: &str) -> Option<&'a ParamSpec> {
     let (name, _) = named(variable, "params")?;
     let dotted = variable.strip_prefix("params.").unwrap_or(name);
     params.iter().find(|param| param.name == dotted).or_else(|| params.iter().find(|param| param.name == name))

@@ -64,9 +64,14 @@ fn length(from: Timestamp, to: Timestamp) -> String {
     format!("{}m{}s", whole / 60, whole % 60)
 }
 
-/// One line of at most so many letters.
+/// One line of at most so many letters; a value from outside must not move the terminal's cursor.
 fn cut(text: &str) -> String {
-    let line = text.replace('\n', "⏎");
+    let shown = |c: char| match c {
+        '\n' => '⏎',
+        c if c.is_control() => '·',
+        c => c,
+    };
+    let line: String = text.chars().map(shown).collect();
     if line.chars().count() <= VALUE_WIDTH {
         return line;
     }

@@ -157,7 +157,7 @@ pub async fn execute(request: &Request, sink: Sink, cancel: watch::Receiver<Canc
     };
     let env = environment(&programs);
     let host = Arc::new(Host { root: folder.path().to_owned(), programs, env, sink });
-    let mut report = Run::new(plan, host).to_end(cancel).await;
+    let mut report = Run::new(plan, host).until_end(cancel).await;
     if request.keep {
         report.folder = Some(folder.keep());
     }
@@ -215,7 +215,7 @@ impl Run {
         }
     }
 
-    async fn to_end(mut self, cancel: watch::Receiver<Cancel>) -> RunReport {
+    async fn until_end(mut self, cancel: watch::Receiver<Cancel>) -> RunReport {
         let started = Timestamp::now();
         let clock = Instant::now();
         let whole = self.plan.timeouts.pipeline.map(|limit| clock + limit);

@@ -97,7 +97,8 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     let dependencies = dependencies(&spec, &mut problems);
     for task in spec.tasks.iter().chain(&spec.finally) {
         if let Some(resolved) = resolved.get(&task.name) {
-            fits(task, resolved, &workspaces, &mut problems);
+            fits(&spec, task, resolved, &workspaces, &mut problems);
+            undeclared(&spec, task, resolved, &mut problems);
         }
     }
     let timeouts = limits(&run.timeouts, &mut problems);
@@ -219,7 +220,8 @@ fn params(
     for name in given.iter().map(|param| &param.key).chain(run.params.iter().map(|param| &param.name)) {
         if !known(name) {
             let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();
-            problems.push(format!("there is no parameter {name:?}; it has {}", names.join(", ")));
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            problems.push(format!("there is no parameter {name:?}; it has {names}"));
         }
     }
     let mut values = BTreeMap::new();
@@ -349,7 +351,13 @@ fn resolve(
 }
 
 /// Whether a task gives its Task what that needs.
-fn fits(task: &PipelineTask, resolved: &Resolved, bound: &BTreeMap<String, PathBuf>, problems: &mut Vec<String>) {
+fn fits(
+    pipeline: &PipelineSpec,
+    task: &PipelineTask,
+    resolved: &Resolved,
+    bound: &BTreeMap<String, PathBuf>,
+    problems: &mut Vec<String>,
+) {
     let spec = &resolved.spec;
     let name = &task.name;
     for param in spec.params.iter().filter(|param| param.default.is_none()) {
@@ -363,8 +371,10 @@ fn fits(task: &PipelineTask, resolved: &Resolved, bound: &BTreeMap<String, PathB
         }
     }
     for workspace in spec.workspaces.iter().filter(|workspace| !workspace.optional) {
-        let given = task.workspaces.iter().find(|given| given.name == workspace.name);
-        if !given.is_some_and(|given| bound.contains_key(given.source())) {
+        // One that the run itself must give, and does not, is told of already.
+        let given = task.workspaces.iter().find(|given| given.name == workspace.name).map(WorkspaceBinding::source);
+        let required = |name: &str| pipeline.workspaces.iter().any(|one| one.name == name && !one.optional);
+        if !given.is_some_and(|name| bound.contains_key(name) || required(name)) {
             problems
                 .push(format!("task {name:?}: the workspace {:?} of {} is not bound", workspace.name, resolved.task));
         }
@@ -381,6 +391,32 @@ fn fits(task: &PipelineTask, resolved: &Resolved, bound: &BTreeMap<String, PathB
         let template = spec.step_template.as_ref();
         if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
             problems.push(format!("task {name:?}: step {:?} of {} has no command", step.name, resolved.task));
+        }
+    }
+}
+
+/// Variables of parameters that nobody declares: they would reach a program as they stand.
+fn undeclared(pipeline: &PipelineSpec, task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+    let given = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let unknown = |params: &[ParamSpec], variable: &str| {
+        variable.starts_with("params") && super::check::param_of(params, variable).is_none()
+    };
+    for variable in given.chain(when).flat_map(vars::names).filter(|name| unknown(&pipeline.params, name)) {
+        problems.push(format!("task {:?}: $({variable}) is no parameter of the pipeline", task.name));
+    }
+    // A Task inside the pipeline sees the pipeline's parameters too.
+    if resolved.inline {
+        return;
+    }
+    let spec = &resolved.spec;
+    for step in spec.steps.iter().chain(&spec.step_template) {
+        let texts = step.command.iter().chain(&step.args).chain(step.env.iter().map(|var| &var.value));
+        for variable in texts.flat_map(|text| vars::names(text)).filter(|name| unknown(&spec.params, name)) {
+            problems.push(format!(
+                "task {:?}: Task {} uses $({variable}), which it does not declare",
+                task.name, resolved.task
+            ));
         }
     }
 }
