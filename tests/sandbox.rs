@@ -2,6 +2,8 @@
 //!
 //! Needs the broker's jars (`mvn -f jvm/kafka/pom.xml dependency:copy-dependencies`), java and prometheus.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,7 +36,7 @@ fn consumer(servers: &str) -> BaseConsumer {
 fn count(servers: &str, topic: &str) -> i64 {
     let consumer = consumer(servers);
     let watermarks = |partition| consumer.fetch_watermarks(topic, partition, Duration::from_secs(30)).unwrap();
-    (0..PARTITIONS).map(|partition| watermarks(partition)).map(|(low, high)| high - low).sum()
+    (0..PARTITIONS).map(watermarks).map(|(low, high)| high - low).sum()
 }
 
 /// All records as text, by partition and offset.

@@ -1,6 +1,8 @@
 //! The stand-in for Heron against recorded answers of a real one (tests/data/heron): each recorded request is sent to the
 //! stand-in, and status, headers and body compared but for what differs from run to run.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

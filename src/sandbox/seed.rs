@@ -53,7 +53,7 @@ impl Events {
     }
 
     /// The next event.
-    pub fn next(&mut self) -> Option<&Event> {
+    pub fn advance(&mut self) -> Option<&Event> {
         if self.index == self.count {
             return None;
         }
@@ -72,15 +72,15 @@ impl Events {
         let id = self.random;
         let event = &mut self.event;
         event.timestamp = self.start + (SPAN.as_millis() as u64 * (index + 1) / self.count) as i64;
-        event.key = (index % 97 != 0).then(|| format!("u{user:06}"));
+        event.key = (!index.is_multiple_of(97)).then(|| format!("u{user:06}"));
         event.source = if index.is_multiple_of(89) { "" } else { SOURCES[source] };
-        event.schema = (index % 101 != 0).then_some("ad-event/1");
+        event.schema = (!index.is_multiple_of(101)).then_some("ad-event/1");
         event.value.clear();
         // Writing to a String cannot fail.
         let _ = write!(
             event.value,
             concat!(
-                r#"{{"eventId":"e{:09}-{:016x}","type":"{}","userId":"u{:06}","campaignId":"c{:04}","adId":"a{:05}","#,
+                r#"{{"eventId":"e{:09}-{:016x}","type":"{}","userId":"u{:06}","campaignId":{},"adId":{},"#,
                 r#""price":{}.{:06},"timestamp":{},"country":"{}","userAgent":"{}"}}"#
             ),
             index,
@@ -124,7 +124,7 @@ mod tests {
     fn all(count: u64) -> Vec<Event> {
         let mut events = Events::new(count, "2026-01-05T10:00:00Z".parse().unwrap());
         let mut all = Vec::new();
-        while let Some(event) = events.next() {
+        while let Some(event) = events.advance() {
             all.push(event.clone());
         }
         all

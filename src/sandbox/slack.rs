@@ -216,3 +216,78 @@ async fn webhook(State(inbox): State<Inbox>, Path(path): Path<String>, body: Byt
     inbox.with(|kept| kept.messages.push(Message { channel: None, ts: None, body }));
     "ok".into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::Server;
+
+    async fn post(server: &Server, token: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}/api/chat.postMessage", server.url());
+        let answer = reqwest::Client::new().post(url).bearer_auth(token).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_message_is_kept_and_has_a_permalink() {
+        let inbox = Inbox::default();
+        let server = Server::start(inbox.router()).await.unwrap();
+        let (status, answer) = post(&server, TOKEN, json!({"channel": "C1", "text": "hello"})).await;
+        assert_eq!((status, &answer["ok"]), (200, &json!(true)));
+        let ts = answer["ts"].as_str().unwrap();
+        assert_eq!(inbox.messages()[0].body["text"], "hello");
+        let url = format!("{}/api/chat.getPermalink?channel=C1&message_ts={ts}", server.url());
+        let answer = reqwest::Client::new().get(url).bearer_auth(TOKEN).send().await.unwrap();
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["permalink"], format!("https://sandbox.slack.com/archives/C1/p{}", ts.replace('.', "")));
+    }
+
+    #[tokio::test]
+    async fn what_slack_would_refuse_is_refused_with_ok_false_on_200() {
+        let server = Server::start(Inbox::default().router()).await.unwrap();
+        let block = json!({"type": "section", "text": {"type": "mrkdwn", "text": "x".repeat(3001)}});
+        for (token, body, error) in [
+            ("xoxb-other", json!({"channel": "C1", "text": "a"}), "invalid_auth"),
+            (TOKEN, json!({"text": "a"}), "channel_not_found"),
+            (TOKEN, json!({"channel": "C1"}), "no_text"),
+            (TOKEN, json!({"channel": "C1", "text": "x".repeat(40_001)}), "msg_too_long"),
+            (TOKEN, json!({"channel": "C1", "text": "a", "blocks": [block]}), "invalid_blocks"),
+        ] {
+            assert_eq!(post(&server, token, body).await, (200, json!({"ok": false, "error": error})));
+        }
+    }
+
+    #[tokio::test]
+    async fn faults_come_once_and_in_order() {
+        let inbox = Inbox::default();
+        let server = Server::start(inbox.router()).await.unwrap();
+        inbox.fail_next(Fault::RateLimited(1));
+        inbox.fail_next(Fault::Error("is_archived".to_owned()));
+        let mut outcomes = Vec::new();
+        for _ in 0..3 {
+            let (status, answer) = post(&server, TOKEN, json!({"channel": "C1", "text": "a"})).await;
+            outcomes.push((status, answer["error"].as_str().unwrap_or("none").to_owned()));
+        }
+        assert_eq!(outcomes.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [429, 200, 200]);
+        assert_eq!(
+            outcomes.iter().map(|(_, error)| error.as_str()).collect::<Vec<_>>(),
+            ["ratelimited", "is_archived", "none"]
+        );
+        assert_eq!(inbox.messages().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_webhook_answers_in_plain_text() {
+        let inbox = Inbox::default();
+        let server = Server::start(inbox.router()).await.unwrap();
+        let send = async |path: &str| {
+            let request =
+                reqwest::Client::new().post(format!("{}{path}", server.url())).json(&json!({"text": "hello"}));
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        assert_eq!(send(WEBHOOK_PATH).await, (200, "ok".to_owned()));
+        assert_eq!(send("/services/T/B/other").await, (404, "no_service".to_owned()));
+        assert_eq!(inbox.messages().len(), 1);
+    }
+}

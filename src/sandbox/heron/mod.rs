@@ -4,14 +4,16 @@
 //! | module | job |
 //! |---|---|
 //! | `api` | the API server |
-//! | `tracker` | the tracker, in both generations |
+//! | `tracker`, `envelope`, `metrics` | the tracker, in both generations |
 //! | `sink` | the Prometheus sinks |
 //! | `packing` | which instance goes where |
 //! | `runner` | the process that runs a topology's code |
 //! | `job` | a topology as all of them see it |
 
 mod api;
+mod envelope;
 mod job;
+mod metrics;
 mod packing;
 mod runner;
 mod sink;

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::response::Response;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::envelope::{envelope, respond};
 use super::job::Job;
+use super::metrics::metrics;
 use super::{Cluster, form};
 use crate::heron::definition::{Config, Grouping, InputStream, OutputStream};
 
@@ -59,14 +59,16 @@ impl Refusal {
 }
 
 /// What a request asks for, in the order in which it was asked.
-struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    fn get(&self, key: &str) -> Option<&str> {
+    /// The first value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
         self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
-    fn all(&self, key: &str) -> Vec<&str> {
+    /// All values of a key.
+    pub fn all(&self, key: &str) -> Vec<&str> {
         self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_str()).collect()
     }
 }
@@ -77,7 +79,9 @@ impl Tracker {
         let outcome = self.ask(uri.path().trim_end_matches('/'), &query);
         match self.generation {
             V0205 => self.bare(uri.path(), outcome),
-            V0204 => envelope(outcome),
+            V0204 => envelope(
+                outcome.map_err(|refusal| (refusal.status, refusal.body.as_str().unwrap_or_default().to_owned())),
+            ),
         }
     }
 
@@ -514,49 +518,6 @@ const OF_A_TOPOLOGY: [&str; 12] = [
     "metrics",
 ];
 
-fn respond(status: u16, server: &'static str, content_type: &'static str, body: String) -> Response {
-    let mut answer = Response::new(Body::from(body));
-    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer.headers_mut().insert(header::SERVER, HeaderValue::from_static(server));
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
-}
-
-fn envelope(outcome: Result<Value, Refusal>) -> Response {
-    let wrap = |status: &str, message: &str| json!({"status": status, "tracker_version": "", "executiontime": 0.0005, "message": message});
-    let (status, body) = match outcome {
-        Ok(result) => {
-            let mut body = wrap("success", "");
-            body["result"] = result;
-            (200, body)
-        }
-        Err(refusal) => (refusal.status, wrap("failure", refusal.body.as_str().unwrap_or_default())),
-    };
-    let mut answer = respond(status, "TornadoServer/4.0.2", "application/json", python(&body));
-    answer.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    answer
-}
-
-/// JSON as Python's `json.dumps` writes it: a blank behind commas and colons.
-fn python(value: &Value) -> String {
-    struct Blanks;
-    impl serde_json::ser::Formatter for Blanks {
-        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
-        }
-        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
-        }
-        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-            out.write_all(b": ")
-        }
-    }
-    let mut text = Vec::new();
-    // Writing to a Vec cannot fail.
-    let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Blanks));
-    String::from_utf8_lossy(&text).into_owned()
-}
-
 /// 0.20.4 names a spout's facts otherwise in /info than in /logicalplan.
 fn shape_for_info(plan: &mut Value) {
     let mut spouts = json!({});
@@ -624,53 +585,4 @@ fn stages(job: &Job) -> u32 {
 /// A time as the topology manager writes it.
 fn date(time: Timestamp) -> String {
     time.strftime("%a %b %d %H:%M:%S UTC %Y").to_string()
-}
-
-/// Sums of counts, means of latencies, the last of all else, over the last `interval` seconds; -1 is all.
-fn metrics(job: &Job, query: &Query) -> Value {
-    let component = query.get("component").unwrap_or_default();
-    let interval: i64 = query.get("interval").and_then(|text| text.parse().ok()).unwrap_or(-1);
-    let now = Timestamp::now().as_second();
-    let (names, instances) = (query.all("metricname"), query.all("instance"));
-    let in_time = |time: Timestamp| interval < 0 || now - time.as_second() <= interval;
-    let mut found: BTreeMap<&str, BTreeMap<&str, Vec<f64>>> = BTreeMap::new();
-    let known = job.samples.iter().any(|sample| sample.values.contains_key(component))
-        || job.parallelism.iter().any(|(name, _)| name == component);
-    for sample in job.samples.iter().filter(|sample| in_time(sample.time)) {
-        for (instance, values) in sample.values.get(component).into_iter().flatten() {
-            if !instances.is_empty() && !instances.contains(&instance.as_str()) {
-                continue;
-            }
-            for name in &names {
-                if let Some(value) = values.get(*name) {
-                    found.entry(name).or_default().entry(instance).or_default().push(*value);
-                }
-            }
-        }
-    }
-    let mut metrics = json!({});
-    for name in names {
-        for (instance, values) in found.get(name).into_iter().flatten() {
-            metrics[name][*instance] = Value::String(format!("{:.6}", together(name, values)));
-        }
-    }
-    let told = if !known {
-        0
-    } else if interval < 0 {
-        now
-    } else {
-        interval
-    };
-    json!({"interval": told, "component": component, "metrics": metrics})
-}
-
-fn together(name: &str, values: &[f64]) -> f64 {
-    let sum: f64 = values.iter().sum();
-    if name.contains("-latency") {
-        sum / values.len() as f64
-    } else if name.contains("-count") || name.contains("-time-ns") || name.contains("back_pressure") {
-        sum
-    } else {
-        values.last().copied().unwrap_or_default()
-    }
 }
