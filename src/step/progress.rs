@@ -15,17 +15,18 @@ pub struct Progress {
     total: u64,
     bar: Option<ProgressBar>,
     last_line: Instant,
+    last_done: u64,
 }
 
 impl Progress {
     /// Progress of `what` ("records copied") out of `total`.
     pub fn new(what: &'static str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {eta}")
+            let style = ProgressStyle::with_template("{msg} {bar:40} {human_pos}/{human_len} {per_sec} {eta}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(total).with_style(style).with_message(what)
         });
-        Self { what, total, bar, last_line: Instant::now() }
+        Self { what, total, bar, last_line: Instant::now(), last_done: 0 }
     }
 
     /// Tells that `done` of the work is done.
@@ -33,8 +34,10 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None if self.last_line.elapsed() >= LINE_EVERY => {
+                let rate = done.saturating_sub(self.last_done) as f64 / self.last_line.elapsed().as_secs_f64();
                 self.last_line = Instant::now();
-                tracing::info!("{}: {done} of {}", self.what, self.total);
+                self.last_done = done;
+                tracing::info!("{}: {done} of {}, {rate:.0}/s", self.what, self.total);
             }
             None => {}
         }

@@ -31,7 +31,8 @@ pub async fn create_topic(servers: &str, name: &str, partitions: i32) -> String 
     let topic = unique(name);
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
-    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
+    // Records of tests are years old by their timestamps: brokers would delete them.
+    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     for result in admin.create_topics([&new], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
     }
@@ -117,6 +118,16 @@ fn consumer(servers: &str) -> BaseConsumer {
         .set("enable.partition.eof", "true")
         .create()
         .unwrap()
+}
+
+/// Waits until a partition 0 holds so many records.
+pub async fn wait_for_records(servers: &str, topic: &str, count: i64) {
+    let consumer = consumer(servers);
+    let deadline = Instant::now() + DEADLINE;
+    while consumer.fetch_watermarks(topic, 0, DEADLINE).unwrap().1 < count {
+        assert!(Instant::now() < deadline, "{topic} does not get {count} records");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// All that a read_committed consumer sees in a topic, by partition.
