@@ -1,6 +1,8 @@
 //! The data loader when its surroundings fail. Kafka here is librdkafka's mock cluster: it can be taken down at will and
 //! needs nothing from the machine.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
+
 #[expect(dead_code, reason = "every test program uses its own part of it")]
 mod common;
 

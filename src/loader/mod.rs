@@ -1,8 +1,8 @@
 //! The data loader: replays an exact number of records from topic to topic, untouched and on schedule, and proves it.
 //!
-//! [`plan`] says which records, [`schedule`] when, [`source`] reads them, [`target`] writes them and counts what is
-//! acknowledged, [`copy`] is the loop between the two, [`visible`] counts what consumers can see, [`verdict`] judges.
-//! All of that blocks, on threads of its own; [`run`] waits for them.
+//! `plan` says which records, `schedule` when, `source` reads them, `target` writes them and counts what is acknowledged,
+//! `copy` is the loop between the two, `visible` counts what consumers can see, `verdict` judges. All of that blocks, on
+//! threads of its own; [`run`] waits for them.
 
 mod args;
 mod copy;
@@ -325,13 +325,24 @@ fn load(job: &Job) -> Result<Loaded, Error> {
     )?;
     let before = target.bounds(&job.target_topic, &target_partitions)?;
     let schedule = Schedule::new(job.rate);
-    let copied = copy::copy(&reader, &writer, counts, schedule, job.late_after, job.patience, &job.cancel)?;
-    // A cluster that is gone cannot tell; the verdict then says that nobody knows.
-    let visible = match copied.failure {
-        None => Some(visible::count(job, &target, &before, &copied.tally)?),
-        Some(_) => None,
-    };
+    let mut copied = copy::copy(&reader, &writer, counts, schedule, job.late_after, job.patience, &job.cancel)?;
+    let visible = count_visible(job, &target, &before, &mut copied);
     Ok(Loaded { copied, visible })
+}
+
+/// What is visible, when the load came to its end. That the target does not tell is a failure like any other of the load:
+/// what was sent is reported all the same.
+fn count_visible(job: &Job, target: &Cluster, before: &[Bounds], copied: &mut Copied) -> Option<Visible> {
+    if copied.failure.is_some() {
+        return None;
+    }
+    match visible::count(job, target, before, &copied.tally) {
+        Ok(visible) => Some(visible),
+        Err(error) => {
+            copied.failure = Some(error);
+            None
+        }
+    }
 }
 
 /// Reading from a topic what one writes into it would never be the load asked for. Clusters without an id are told apart

@@ -43,7 +43,7 @@ impl Offsets {
     }
 
     /// The n-th offset from the back, 1 being the last; none when there are fewer or n is 0.
-    pub fn from_back(&self, n: u64) -> Option<i64> {
+    pub fn nth_last(&self, n: u64) -> Option<i64> {
         let mut left = n.checked_sub(1)?;
         for run in self.runs.iter().rev() {
             let length = run.end.abs_diff(run.start);
@@ -76,8 +76,8 @@ mod tests {
         offsets.prepend([1, 3, 4].into_iter().collect());
         assert_eq!(offsets.runs, [1..2, 3..7, 9..10]);
         assert_eq!(offsets.len(), 6);
-        let from_back: Vec<_> = (0..=7).map(|n| offsets.from_back(n)).collect();
-        assert_eq!(from_back, [None, Some(9), Some(6), Some(5), Some(4), Some(3), Some(1), None]);
+        let nth_last: Vec<_> = (0..=7).map(|n| offsets.nth_last(n)).collect();
+        assert_eq!(nth_last, [None, Some(9), Some(6), Some(5), Some(4), Some(3), Some(1), None]);
         let there: Vec<i64> = (0..12).filter(|offset| offsets.contains(*offset)).collect();
         assert_eq!(there, [1, 3, 4, 5, 6, 9]);
     }

@@ -105,7 +105,7 @@ impl Known {
     }
 
     fn share(&self, records: u64) -> Option<Share> {
-        let start = self.found.from_back(records)?;
+        let start = self.found.nth_last(records)?;
         let stretch = Stretch { partition: self.bounds.partition, start, stop: self.bounds.high };
         Some(Share { stretch, records })
     }

@@ -62,7 +62,7 @@ impl Reader {
             // An offset that is gone must be an error: starting elsewhere would replay other records.
             .set("auto.offset.reset", "error")
             .set("queued.max.messages.kbytes", ahead.to_string())
-            .set("fetch.queue.backoff.ms", "10")
+            .set("fetch.queue.backoff.ms", "100")
             .set("fetch.wait.max.ms", "100");
         let failed = |error: KafkaError| Error::from(connection.client_error(&error));
         let consumer: BaseConsumer<Words> = config.create_with_context(Words::default()).map_err(failed)?;

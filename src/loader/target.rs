@@ -123,7 +123,7 @@ pub struct Writer {
     patience: Duration,
 }
 
-/// Why a record was not handed over.
+/// How handing over a record went.
 pub enum Handover {
     /// It was, after so long a wait for room in the queue.
     Done(Duration),
@@ -149,7 +149,7 @@ impl Writer {
         config
             .set("acks", "all")
             .set("enable.idempotence", "true")
-            .set("linger.ms", "5")
+            .set("linger.ms", "10")
             .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", patience.as_millis().max(1).to_string())
             // The broker judges what is too large.

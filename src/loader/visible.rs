@@ -67,7 +67,7 @@ fn delivered(tally: &Tally, stretch: &Stretch) -> Delivered {
 
 /// Whether the stretch is filled by the acknowledged records and nothing else.
 fn filled(stretch: &Stretch, delivered: &Delivered) -> bool {
-    let first_to_last = match (delivered.offsets.from_back(delivered.offsets.len()), delivered.offsets.from_back(1)) {
+    let first_to_last = match (delivered.offsets.nth_last(delivered.offsets.len()), delivered.offsets.nth_last(1)) {
         (Some(first), Some(last)) => first >= stretch.start && last < stretch.stop,
         _ => true,
     };
