@@ -1,12 +1,11 @@
 //! The program's arguments.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Cancel, Error, Job};
 use crate::kafka::Connection;
-use crate::step::{Seconds, StepArgs};
+use crate::step::{Seconds, StepArgs, mounted};
 
 /// Replay an exact number of records from a source topic to a target topic, untouched and on schedule.
 ///
@@ -76,8 +75,8 @@ impl Args {
         if records == 0 {
             return Err(Error::NoRecords { minutes, rate });
         }
-        let source = Connection::new("source", &self.source_bootstrap_servers, given(&self.source_config))?;
-        let target = Connection::new("target", &self.target_bootstrap_servers, given(&self.target_config))?;
+        let source = Connection::new("source", &self.source_bootstrap_servers, mounted(&self.source_config))?;
+        let target = Connection::new("target", &self.target_bootstrap_servers, mounted(&self.target_config))?;
         Ok(Job {
             source,
             source_topic: self.source_topic.clone(),
@@ -91,11 +90,6 @@ impl Args {
             cancel: Cancel::default(),
         })
     }
-}
-
-/// An empty value, as a Task's default gives it, means that there is no file.
-fn given(path: &str) -> Option<&Path> {
-    (!path.is_empty()).then(|| Path::new(path))
 }
 
 #[cfg(test)]

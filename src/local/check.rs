@@ -289,8 +289,8 @@ fn variables(spec: &TaskSpec, step: &StepSpec, at: &str, used: &mut BTreeSet<Str
     let command = step.command.iter().enumerate().map(|(index, text)| (format!("{at}.command[{index}]"), text));
     let args = step.args.iter().enumerate().map(|(index, text)| (format!("{at}.args[{index}]"), text));
     let env = step.env.iter().enumerate().map(|(index, var)| (format!("{at}.env[{index}]"), &var.value));
-    let dir = [(format!("{at}.workingDir"), &step.working_dir)];
-    for (path, text) in command.chain(args).chain(env).chain(dir) {
+    let single = [(format!("{at}.image"), &step.image), (format!("{at}.workingDir"), &step.working_dir)];
+    for (path, text) in command.chain(args).chain(env).chain(single) {
         for variable in vars::names(text) {
             if variable.starts_with("params") {
                 let Some(param) = param_of(&spec.params, variable) else {

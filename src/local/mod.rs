@@ -4,8 +4,8 @@
 //! controller does around it (variables, order, conditions, retries, timeouts, results) is done here, by its rules.
 
 pub mod check;
-pub mod docs;
 mod describe;
+pub mod docs;
 mod engine;
 mod error;
 mod fields;

@@ -106,6 +106,8 @@ pub struct EnvVar {
 pub struct StepSpec {
     /// Its name; Tekton names nameless ones `unnamed-0`, `unnamed-1` …
     pub name: String,
+    /// The image: for clusters.
+    pub image: String,
     /// The program and its first arguments.
     pub command: Vec<String>,
     /// Its further arguments.

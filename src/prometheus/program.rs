@@ -11,7 +11,7 @@ use super::measure::measure;
 use super::pack::{Filled, Pack};
 use super::window::Asked;
 use crate::report::{Metric, Report, Run, Status, Verdict, Window, render};
-use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs};
+use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs, mounted};
 use crate::verdict::{self, Demand};
 
 /// The most characters of the result `summary`: it goes into a chat message and a commit status.
@@ -152,11 +152,10 @@ async fn wait_for_samples(client: &Client, newest: &str, filled: &Filled, end: T
 }
 
 fn auth(args: &Args) -> Result<Auth, Failure> {
-    // Tekton hands on an empty string for a parameter that nobody set.
-    match (args.token_file.as_str(), args.basic_auth_file.as_str()) {
-        ("", "") => Ok(Auth::None),
-        (file, "") => Ok(Auth::Bearer(Secret::read(Path::new(file))?)),
-        ("", file) => Ok(Auth::Basic(Secret::read(Path::new(file))?)),
+    match (mounted(&args.token_file), mounted(&args.basic_auth_file)) {
+        (None, None) => Ok(Auth::None),
+        (Some(file), None) => Ok(Auth::Bearer(Secret::read(file)?)),
+        (None, Some(file)) => Ok(Auth::Basic(Secret::read(file)?)),
         (_, _) => Err(Failure::msg(Exit::Usage, "give --token-file or --basic-auth-file, not both")),
     }
 }

@@ -31,8 +31,9 @@ pub struct StepArgs {
 /// A file of an optional workspace, as a Task passes it: `--token-file=$(workspaces.slack.path)/token`. When the workspace
 /// is not bound its path is empty and the file becomes `/token`, which is not there: then it was not given. Any other file
 /// that is missing is the caller's mistake, to be found when it is read.
-pub fn mounted(file: Option<&Path>) -> Option<&Path> {
-    file.filter(|file| *file != Path::new("") && (file.parent() != Some(Path::new("/")) || file.exists()))
+pub fn mounted(file: &str) -> Option<&Path> {
+    let path = Path::new(file);
+    (!file.is_empty() && (path.parent() != Some(Path::new("/")) || path.exists())).then_some(path)
 }
 
 /// How log lines on stderr look.
@@ -131,9 +132,9 @@ mod tests {
 
     #[test]
     fn a_file_of_an_unbound_workspace_was_not_given() {
-        assert_eq!(mounted(Some(Path::new("/no-such-token"))), None);
-        assert_eq!(mounted(Some(Path::new(""))), None);
-        assert_eq!(mounted(Some(Path::new("/mnt/no-such-token"))), Some(Path::new("/mnt/no-such-token")));
+        assert_eq!(mounted("/no-such-token"), None);
+        assert_eq!(mounted(""), None);
+        assert_eq!(mounted("/mnt/no-such-token"), Some(Path::new("/mnt/no-such-token")));
     }
 
     #[test]
