@@ -18,8 +18,10 @@ use crate::sandbox::child::Child;
 
 /// How long a topology may take to close its spouts and bolts.
 const CLOSING: Duration = Duration::from_secs(5);
-/// Heron's instances hold at most this many tuples before back-pressure begins, and it ends below the second.
-const QUEUE: (u32, u32) = (1000, 500);
+/// How many tuples an instance's queue holds when back-pressure begins and when it ends. Real stream managers count bytes,
+/// 100 and 50 MB of them, which take a saturated topology many minutes to fill: a run on one computer has one. The two are close
+/// so that no other instance runs dry while one that was held up catches up.
+const QUEUE: (u64, u64) = (150, 120);
 /// How many of a dead process's last bytes of stderr are told.
 const LAST_WORDS: usize = 2000;
 
@@ -184,7 +186,15 @@ fn command(settings: &Settings, job: &Job, plan: &Path) -> Result<Vec<String>, S
                 )
             })?;
             let class_path = format!("{}:{}", jar.display(), job.package.display());
-            let main = ["-Xmx512m", "-cp", &class_path, "streamgauge.runner.Main"];
+            // The quick compiler and the plain collector: a run is over before better ones have paid for their threads.
+            let main = [
+                "-Xmx512m",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-cp",
+                &class_path,
+                "streamgauge.runner.Main",
+            ];
             std::iter::once(settings.java.as_str()).chain(main).map(ToOwned::to_owned).collect()
         }
     };
