@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
-use crate::report::{Report, Run, Status, number, quantity};
+use crate::report::{Report, Run, Status, render};
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
 const LONGEST: usize = 4000;
@@ -54,10 +54,11 @@ pub fn text(report: &Report, outcome: &Outcome) -> String {
         text.push_str(&failure_lines(report, outcome));
     }
     let mut text = shorten(text.trim_end(), LONGEST);
-    if let Some(table) = table(report) {
+    let numbers = render::numbers(report);
+    if !numbers.is_empty() {
         let room = LONGEST.saturating_sub(text.chars().count() + "\n``````".len());
         if room > 0 {
-            let _ = write!(text, "\n```{}```", shorten(&escape(&table), room));
+            let _ = write!(text, "\n```{}```", shorten(&escape(numbers.trim_end()), room));
         }
     }
     text
@@ -146,27 +147,6 @@ fn shorten(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The load and every measured metric, one a line; none when there is neither.
-fn table(report: &Report) -> Option<String> {
-    let mut rows = Vec::new();
-    if let Some(load) = &report.load {
-        rows.push([
-            "load".to_owned(),
-            load.target.clone(),
-            format!("{} records at {}/s", number(load.acked as f64), number(load.achieved_rate)),
-        ]);
-    }
-    for metric in &report.metrics {
-        let value = metric.value.map_or_else(|| "not measured".to_owned(), |value| quantity(value, &metric.unit));
-        rows.push([metric.name.clone(), metric.component.clone(), value]);
-    }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let (first, second) = (width(0)?, width(1)?);
-    let lines: Vec<String> =
-        rows.iter().map(|[name, component, value]| format!("{name:first$}  {component:second$}  {value}")).collect();
-    Some(lines.join("\n"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,9 +170,12 @@ mod tests {
             }),
             app: Some(App { name: "preprocessor".into(), ..App::default() }),
             load: Some(Load {
+                source: "ads-events".into(),
                 target: "ads-events-test".into(),
+                planned: 600_000,
                 acked: 600_000,
-                achieved_rate: 10_000.0,
+                rate: 10_000.0,
+                achieved_rate: 9_999.0,
                 ..Load::default()
             }),
             metrics: vec![
@@ -213,9 +196,13 @@ mod tests {
         :x: *preprocessor: fail*
         transformer saturated: 9,800/s &lt; 10,000/s
         <https://tekton/run?a=1&amp;b=2|performance-test-x7> · `c0ffee12` Use &lt;28&gt; transformers &amp; more · by ads · pull request 12
-        ```load  ads-events-test  600,000 records at 10,000/s
-        tps   transformer      9,800/s
-        lag                    not measured```
+        ```load  600,000 of 600,000 records at 10,000/s (reached 9,999/s), ads-events → ads-events-test
+
+        component    parallelism      TPS  TPS/instance  busy  capacity  back-pressure
+        transformer            –  9,800/s             –     –         –              –
+
+        metric  value  samples
+        lag         –        0```
         ");
     }
 
@@ -250,7 +237,7 @@ mod tests {
     fn foreign_text_cannot_ring_the_channel_or_leave_its_fence() {
         let report = Report {
             app: Some(App { name: "<!channel>```".into(), ..App::default() }),
-            metrics: vec![Metric { name: "```<!here>".into(), ..Metric::default() }],
+            metrics: vec![Metric { name: "```<!here>".into(), value: Some(1.0), ..Metric::default() }],
             ..Report::default()
         };
         let text = text(&report, &Outcome::default());

@@ -14,6 +14,11 @@ pub fn text(report: &Report) -> String {
     text::render(&View::of(report))
 }
 
+/// The load and what was measured under it, for a message that says the rest itself; empty when there is neither.
+pub fn numbers(report: &Report) -> String {
+    text::numbers(&View::of(report))
+}
+
 /// The report as Markdown, short enough for a pull request.
 pub fn markdown(report: &Report) -> String {
     markdown::render(&View::of(report))

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::view::{Table, View};
+use super::view::{CHECKS, Table, View};
 
 pub(super) fn render(view: &View) -> String {
     let mut out = format!("{}  {}\n{}\n", view.word(), clean(&view.title), clean(&view.cause));
@@ -23,6 +23,17 @@ pub(super) fn render(view: &View) -> String {
         }
     }
     out
+}
+
+/// The load and the measurements, without what was demanded of them.
+pub(super) fn numbers(view: &View) -> String {
+    let load = view
+        .facts
+        .iter()
+        .filter(|(name, _)| *name == "load")
+        .map(|(name, value)| format!("{name}  {}\n", clean(value)));
+    let tables = view.tables.iter().filter(|table| table.title != CHECKS).map(columns);
+    load.chain(tables).collect::<Vec<String>>().join("\n")
 }
 
 fn columns(table: &Table) -> String {

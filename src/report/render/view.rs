@@ -7,6 +7,9 @@ use crate::report::{App, Load, Metric, Report, Status, number, quantity, title_o
 /// What stands where a number is missing.
 const NONE: &str = "–";
 
+/// The title of the table of checks.
+pub(super) const CHECKS: &str = "Checks";
+
 /// What is shown of a report.
 #[derive(Debug)]
 pub(super) struct View {
@@ -218,7 +221,7 @@ fn is_split(report: &Report, metric: &Metric) -> bool {
 
 fn checks(report: &Report) -> Table {
     Table {
-        title: "Checks",
+        title: CHECKS,
         head: vec!["check", "verdict", "cause"],
         text_columns: 3,
         rows: report
