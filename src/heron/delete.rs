@@ -6,6 +6,7 @@ use super::api::Api;
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
 use super::{Error, Target};
+use crate::report::Report;
 use crate::step::{Exit, Failure, Step, StepArgs};
 
 /// What a kill is answered with where a scheduler service runs and the topology is missing, is only just coming up or is
@@ -17,6 +18,9 @@ const KILL_EVERY: Duration = Duration::from_secs(2);
 const TRACKER_LAG: Duration = Duration::from_secs(6);
 
 /// Kills a Heron topology and waits until it is gone. A topology that is not there is no error.
+///
+/// With the report of a run it deletes only what that run has deployed: a run that was refused because somebody else's topology
+/// is running must not end that one.
 #[derive(Debug, clap::Parser)]
 #[command(name = "delete-heron-app")]
 pub struct Args {
@@ -41,6 +45,10 @@ pub(super) enum Removed {
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let target = &args.target;
     target.check()?;
+    if step.report_path().is_some() && !has_deployed(&step.read_report()?) {
+        tracing::info!("nothing to delete: this run has not deployed topology {}", target.topology);
+        return Ok(Exit::Done);
+    }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
     match remove(&Api::new(target)?, &Tracker::new(target)?, target, &mut wait).await? {
@@ -50,6 +58,10 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         Removed::WasMissing => tracing::info!("topology {} was not running: nothing to delete", target.topology),
     }
     Ok(Exit::Done)
+}
+
+fn has_deployed(report: &Report) -> bool {
+    report.app.as_ref().is_some_and(|app| app.deployed_at.is_some())
 }
 
 /// Kills the topology, and waits until the tracker does not know it in two answers in a row.

@@ -139,7 +139,14 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     update_app(step, |app| app.components.clone_from(&components))?;
 
     let old = args.make_room(&api, &tracker, &mut wait).await?;
-    args.submit(&api, &made, old.is_some(), &mut wait).await?;
+    // From here on it may run, whatever becomes of the answer: noted first, so that it is deleted in any case.
+    update_app(step, |app| app.deployed_at = Some(Timestamp::now()))?;
+    if let Err(error) = args.submit(&api, &made, old.is_some(), &mut wait).await {
+        if error.says("already exists") {
+            update_app(step, |app| app.deployed_at = None)?;
+        }
+        return Err(error.into());
+    }
     let submitted = Timestamp::now();
     update_app(step, |app| app.deployed_at = Some(submitted))?;
     step.results().write("topology", &target.topology)?;

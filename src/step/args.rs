@@ -28,6 +28,14 @@ pub struct StepArgs {
     pub log_format: LogFormat,
 }
 
+impl StepArgs {
+    /// Without the report of a workspace that is not bound.
+    pub(super) fn mounted(mut self) -> Self {
+        self.report = self.report.filter(|path| path.to_str().is_none_or(|text| mounted(text).is_some()));
+        self
+    }
+}
+
 /// A file of an optional workspace, as a Task passes it: `--token-file=$(workspaces.slack.path)/token`. When the workspace
 /// is not bound its path is empty and the file becomes `/token`, which is not there: then it was not given. Any other file
 /// that is missing is the caller's mistake, to be found when it is read.

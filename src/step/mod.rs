@@ -138,7 +138,7 @@ where
         Ok(args) => args,
         Err(error) => error.format(&mut A::command()).exit(),
     };
-    let step_args = shared(&args).clone();
+    let step_args = shared(&args).clone().mounted();
     init_logs(step_args.log_format);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
