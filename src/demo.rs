@@ -119,6 +119,8 @@ fn request(args: &Args, endpoints: &Endpoints) -> Request {
         ("prometheus-endpoint", endpoints.prometheus_url.clone()),
         ("metric-params", format!("export_interval={}", interval(args.sandbox.export_interval))),
         ("metric-params", format!("scrape_interval={}", interval(args.sandbox.scrape_interval))),
+        // The quarter in which queues fill and compilers warm up.
+        ("warm-up", format!("{:.0}s", args.duration_min * 60.0 / 4.0)),
         ("slack-api-url", endpoints.slack_api_url.clone()),
         ("slack-channel", "#perf-tests".to_owned()),
         ("spout-parallelism", args.spout_parallelism.to_string()),
