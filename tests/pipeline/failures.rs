@@ -77,31 +77,34 @@ async fn an_empty_source_topic(bench: &Bench) {
     let own = [("source-topic", kafka::OUTPUT_TOPIC)];
     let ended = bench.run(Path::new(PIPELINE), &own, unwatched).await;
     assert_ended(bench, &ended, "load", 2);
-    insta::assert_snapshot!(error(bench, &ended, "deploy-dataloader"), @"");
+    insta::assert_snapshot!(error(bench, &ended, "deploy-dataloader"), @r#"exit 2: source topic "ads-events-out" holds no records"#);
 }
 
 async fn an_api_server_that_is_down_and_a_slack_that_refuses(bench: &Bench) {
     bench.sandbox.slack().fail_next(Fault::Error("channel_not_found".into()));
     let ended = bench.run(Path::new(PIPELINE), &[("service-url", NOBODY)], unwatched).await;
     assert_eq!(ended.run.task("deploy").unwrap().exit_code, Some(4));
-    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @"");
+    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @"exit 4: cannot ask for the version: no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url");
     // Slack's refusal is seen, and is no failure of the run's.
     assert_eq!(ended.run.task("notify").unwrap().reason, "Succeeded");
-    insta::assert_snapshot!(ended.log("notify"), @"");
-    insta::assert_snapshot!(ended.run.message, @"");
+    insta::assert_snapshot!(ended.log("notify"), @"send-slack: Slack refused the message: channel_not_found (is the channel's name or ID right, and can the bot see it?)");
+    insta::assert_snapshot!(ended.run.message, @"Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2");
 }
 
 async fn a_main_that_throws(bench: &Bench) {
     let ended = bench.run(Path::new(PIPELINE), &[("transformer-parallelism", "many")], unwatched).await;
     assert_ended(bench, &ended, "deploy", 4);
-    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @"");
+    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @r#"
+    exit 4: main class streamgauge.example.preprocessor.PreprocessorTopology failed (exit status: 1):
+    preprocessor: setting transformer.parallelism is "many", expected a whole number, 1 or more
+    "#);
 }
 
 async fn a_name_that_main_does_not_give(bench: &Bench) {
     let pipeline = changed(bench, "topology.name=$(params.topology)", "topology.name=another");
     let ended = bench.run(&pipeline, &[], unwatched).await;
     assert_ended(bench, &ended, "deploy", 2);
-    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @"");
+    insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @r#"exit 2: main class streamgauge.example.preprocessor.PreprocessorTopology made topology "another" but --topology is "preprocessor": nothing was submitted; make both the same"#);
 }
 
 async fn a_topology_that_exists(bench: &Bench) {
@@ -134,14 +137,14 @@ async fn a_prometheus_that_is_down(bench: &Bench) {
     let own = [SHORT[0], SHORT[1], ("prometheus-endpoint", NOBODY)];
     let ended = bench.run(Path::new(PIPELINE), &own, unwatched).await;
     assert_ended(bench, &ended, "measure", 4);
-    insta::assert_snapshot!(error(bench, &ended, "get-prometheus-metric"), @"");
+    insta::assert_snapshot!(error(bench, &ended, "get-prometheus-metric"), @"exit 4: no answer from Prometheus at http://127.0.0.1:1 after 5 tries: Connection refused (os error 111); is it running, and reachable from here?");
 }
 
 async fn a_prometheus_that_knows_nothing(bench: &Bench) {
     let pipeline = changed(bench, "environment=$(params.environment)", "environment=elsewhere");
     let ended = bench.run(&pipeline, &SHORT, unwatched).await;
     assert_ended(bench, &ended, "measure", 3);
-    insta::assert_snapshot!(ended.report.verdict.unwrap().cause, @"");
+    insta::assert_snapshot!(ended.report.verdict.unwrap().cause, @"Prometheus has no data of preprocessor in the window: is it scraped, and are topology, role and environment right?");
     assert!(ended.report.metrics.iter().all(|metric| metric.value.is_none()));
 }
 

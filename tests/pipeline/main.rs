@@ -12,4 +12,5 @@
 
 mod bench;
 mod failures;
+mod readme;
 mod story;

@@ -70,7 +70,7 @@ public final class PreprocessorTopology {
         consumer,
         KafkaSpout.Start.valueOf(start.toUpperCase(Locale.ROOT)),
         settings.count("kafka.input.max.records.per.second"),
-        settings.integer("kafka.input.max.retries"));
+        settings.integer("kafka.input.max.retries", 0));
   }
 
   private Transformer transformer() {

@@ -134,24 +134,20 @@ final class Settings {
 
   /** A number of instances, records and the like: 1 or more. */
   int count(String key) {
-    int value = integer(key);
-    if (value < 1) {
-      throw new SettingException(key, text(key), "a whole number, 1 or more");
-    }
-    return value;
+    return integer(key, 1);
   }
 
-  /** A whole number, 0 or more. */
-  int integer(String key) {
+  /** A whole number of at least this. */
+  int integer(String key, int least) {
     try {
       int value = Integer.parseInt(text(key));
-      if (value >= 0) {
+      if (value >= least) {
         return value;
       }
     } catch (NumberFormatException e) {
       // told below
     }
-    throw new SettingException(key, text(key), "a whole number, 0 or more");
+    throw new SettingException(key, text(key), "a whole number, " + least + " or more");
   }
 
   /** A decimal number, 0 or more. */

@@ -95,7 +95,7 @@ class PreprocessorTopologyTest {
   @Test
   void a_bad_value_is_told_in_one_line() throws Exception {
     assertEquals(
-        new Result(1, "preprocessor: setting transformer.parallelism is \"none\", expected a whole number, 0 or more\n"),
+        new Result(1, "preprocessor: setting transformer.parallelism is \"none\", expected a whole number, 1 or more\n"),
         submit(List.of("transformer.parallelism=none")));
     assertEquals(
         new Result(1, "preprocessor: setting kafka.input.start is \"committed\", which needs kafka.input.consumer.group.id\n"),

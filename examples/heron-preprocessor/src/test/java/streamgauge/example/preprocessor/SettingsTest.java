@@ -74,7 +74,7 @@ class SettingsTest {
   @Test
   void errors_name_key_value_and_what_is_expected() {
     assertEquals(
-        "setting kafka.input.parallelism is \"many\", expected a whole number, 0 or more",
+        "setting kafka.input.parallelism is \"many\", expected a whole number, 1 or more",
         error("kafka.input.parallelism", "many", s -> s.count("kafka.input.parallelism")));
     assertEquals(
         "setting kafka.input.parallelism is \"0\", expected a whole number, 1 or more",

@@ -1,0 +1,112 @@
+//! Every command of README.md is run: `hack/demo` and `hack/test` by continuous integration, the others here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use streamgauge::report;
+use tokio::process::Command;
+
+use crate::bench::{Bench, PIPELINE};
+
+/// The commands in the README's `sh` blocks, each with its continuation lines.
+fn commands() -> Vec<String> {
+    let text = std::fs::read_to_string("README.md").unwrap();
+    let blocks = text.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    joined.iter().flat_map(|block| block.lines()).map(ToOwned::to_owned).collect()
+}
+
+fn yaml(path: &Path) -> Value {
+    serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The names of the objects in a list.
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_readme_has_no_command_that_nobody_runs() {
+    let commands = commands();
+    let programs: Vec<&str> = commands.iter().map(|line| line.split("  ").next().unwrap()).collect();
+    assert_eq!(
+        programs,
+        [
+            "hack/demo",
+            "hack/demo --transformer-parallelism 29",
+            "hack/test",
+            "target/release/streamgauge run pipelines/performance-test/performance-test.yaml",
+            "kubectl apply -k .",
+            "kubectl create -f pipelines/performance-test/samples/performance-test.yaml",
+        ]
+    );
+    let ci = std::fs::read_to_string(".ci/run").unwrap();
+    for command in ["hack/test\n", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
+        assert!(ci.contains(command), ".ci/run does not run {command}");
+    }
+}
+
+#[tokio::test]
+async fn the_readmes_own_run_works_with_ones_own_addresses() {
+    let bench = Bench::start(50_000, Duration::from_secs(1)).await;
+    let endpoints = bench.sandbox.endpoints();
+    let report = bench.folder.path().join("report");
+    std::fs::create_dir(&report).unwrap();
+    let mut command = commands().into_iter().find(|line| line.contains("streamgauge run")).unwrap();
+    for (theirs, ours) in [
+        ("target/release/streamgauge", env!("CARGO_BIN_EXE_streamgauge")),
+        ("http://heron-apiserver:9000", &endpoints.heron_service_url),
+        ("http://heron-tracker:8888", &endpoints.heron_tracker_url),
+        ("http://prometheus:9090", &endpoints.prometheus_url),
+        ("kafka-production:9092", &endpoints.kafka_bootstrap_servers),
+        ("kafka-staging:9092", &endpoints.kafka_bootstrap_servers),
+        ("cluster=kubernetes", "cluster=sandbox"),
+        ("secrets/slack", &endpoints.slack_token_dir.display().to_string()),
+        ("out/report", &report.display().to_string()),
+        ("duration-min=30", "duration-min=0.25"),
+        ("data-count-per-second=10000", "data-count-per-second=1000"),
+    ] {
+        assert!(command.contains(theirs), "{theirs} is not in {command}");
+        command = command.replace(theirs, ours);
+    }
+    let more = format!(
+        " --param slack-api-url={} --param metric-params=export_interval=1 --param metric-params=scrape_interval=1",
+        endpoints.slack_api_url
+    );
+    let status = Command::new("sh").arg("-c").arg(command + &more).kill_on_drop(true).status().await.unwrap();
+    let verdict = report::read(&report.join("report.json")).unwrap().unwrap().verdict.unwrap();
+    assert!(status.success(), "{status}: {verdict:?}");
+    assert_eq!(bench.sandbox.slack().messages().len(), 1);
+    bench.stop().await;
+}
+
+#[test]
+fn a_cluster_is_given_every_task_and_pipeline() {
+    let listed = yaml(Path::new("kustomization.yaml"));
+    let listed: Vec<&str> = listed["resources"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let mut there = Vec::new();
+    for kind in ["tasks", "pipelines"] {
+        for folder in std::fs::read_dir(kind).unwrap().flatten() {
+            let name = folder.file_name().into_string().unwrap();
+            there.push(format!("{kind}/{name}/{name}.yaml"));
+        }
+    }
+    there.sort_by_key(|path| (path.starts_with("pipelines"), path.clone()));
+    assert_eq!(listed, there);
+}
+
+#[test]
+fn the_sample_run_gives_the_pipeline_what_it_wants() {
+    let sample = yaml(Path::new("pipelines/performance-test/samples/performance-test.yaml"));
+    let pipeline = yaml(Path::new(PIPELINE));
+    assert_eq!(sample["spec"]["pipelineRef"]["name"], pipeline["metadata"]["name"]);
+    let declared = &pipeline["spec"]["params"];
+    let given = names(&sample["spec"]["params"]);
+    for name in &given {
+        assert!(names(declared).contains(name), "{name} is no parameter of the Pipeline");
+    }
+    for param in declared.as_array().unwrap().iter().filter(|param| param["default"].is_null()) {
+        assert!(given.contains(&param["name"].as_str().unwrap()), "{} is not given", param["name"]);
+    }
+}
