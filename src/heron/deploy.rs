@@ -271,7 +271,7 @@ impl Args {
                 place.clone_from(said);
             }
         }
-        let properties = self.properties.iter().map(|p| (p.key.clone(), Value::from(p.value.clone()))).collect();
+        let properties = self.properties.iter().map(|p| (p.key.clone(), Value::from(p.shown()))).collect();
         report.app =
             Some(App { engine: "heron".to_owned(), name: self.target.topology.clone(), properties, ..App::default() });
     }
@@ -286,7 +286,10 @@ fn check_properties(properties: &[KeyValue]) -> Result<(), Error> {
         }
         let other = properties[..number].iter().find(|p| p.key == property.key && p.value != property.value);
         if let Some(other) = other {
-            return refuse(property, format!("it is given twice, as {:?} and as {:?}", other.value, property.value));
+            return refuse(
+                property,
+                format!("it is given twice, as {:?} and as {:?}", other.shown(), property.shown()),
+            );
         }
     }
     Ok(())

@@ -66,7 +66,9 @@ impl MainClass {
         })?;
         let options = self.heron_options(target, folder.path())?;
         tracing::info!("running main class {} of {}", self.class, self.jar.display());
-        self.properties.iter().for_each(|property| tracing::info!("with property {property}"));
+        for property in &self.properties {
+            tracing::info!("with property {}={}", property.key, property.shown());
+        }
         let words = self.execute(&options, stop).await?;
         let file = self.only_definition(folder.path(), &words)?;
         let bytes = std::fs::read(&file).map_err(|source| Error::File {

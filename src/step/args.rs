@@ -74,6 +74,17 @@ impl FromStr for KeyValue {
     }
 }
 
+/// What a key's name has in it when its value is a secret: `ssl.key.password`, `sasl.jaas.config`, `aws.secret.key`.
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "jaas"];
+
+impl KeyValue {
+    /// The value as logs and reports may show it: `***` when the key speaks of a secret.
+    pub fn shown(&self) -> &str {
+        let key = self.key.to_lowercase();
+        if SECRET_WORDS.iter().any(|word| key.contains(word)) { "***" } else { &self.value }
+    }
+}
+
 impl fmt::Display for KeyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.key, self.value)
@@ -136,6 +147,14 @@ mod tests {
         assert_eq!((parsed.key.as_str(), parsed.value.as_str()), ("sasl.jaas.config", "a=b"));
         assert!("=x".parse::<KeyValue>().is_err());
         assert!("x".parse::<KeyValue>().is_err());
+    }
+
+    #[test]
+    fn a_value_whose_key_speaks_of_a_secret_is_not_shown() {
+        let shown = |text: &str| text.parse::<KeyValue>().unwrap().shown().to_owned();
+        assert_eq!(shown("kafka.input.consumer.sasl.jaas.config=x password=y"), "***");
+        assert_eq!(shown("kafka.input.consumer.ssl.key.Password=y"), "***");
+        assert_eq!(shown("kafka.input.parallelism=2"), "2");
     }
 
     #[test]
