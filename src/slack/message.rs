@@ -1,9 +1,9 @@
 //! The text of a run's message, in Slack's mrkdwn.
 
 use std::fmt::Write;
-use std::str::FromStr;
 
 use crate::report::{Report, Run, Status, render};
+use crate::step::KeyValue;
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
 const LONGEST: usize = 4000;
@@ -16,34 +16,14 @@ const LONGEST_ERROR: usize = 600;
 pub struct Outcome {
     /// `$(tasks.status)`.
     pub status: String,
-    /// The statuses of single tasks.
-    pub tasks: Vec<TaskStatus>,
+    /// How single tasks ended: their names in the Pipeline, and Tekton's words Succeeded, Failed or None (never started).
+    pub tasks: Vec<KeyValue>,
     /// The run's name, for when there is no report.
     pub run_id: String,
     /// The run's page.
     pub link: String,
     /// Why the report could not be read.
     pub unreadable: Option<String>,
-}
-
-/// How one task ended: `deploy=Failed`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskStatus {
-    /// The task's name in the Pipeline.
-    pub name: String,
-    /// Tekton's word: Succeeded, Failed, None (skipped or never started).
-    pub status: String,
-}
-
-impl FromStr for TaskStatus {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, status)) if !name.is_empty() => Ok(Self { name: name.to_owned(), status: status.to_owned() }),
-            _ => Err(format!("{text:?} is not NAME=STATUS")),
-        }
-    }
 }
 
 /// The message of a run: the verdict or what went wrong, what was run, and the numbers.
@@ -112,8 +92,8 @@ fn run_line(run: Option<&Run>, outcome: &Outcome) -> String {
 fn failure_lines(report: &Report, outcome: &Outcome) -> String {
     let mut lines = String::new();
     for task in &outcome.tasks {
-        if !matches!(task.status.as_str(), "Succeeded" | "None" | "") {
-            let _ = writeln!(lines, "• task `{}`: {}", escape(&task.name), escape(&task.status));
+        if !matches!(task.value.as_str(), "Succeeded" | "None" | "") {
+            let _ = writeln!(lines, "• task `{}`: {}", escape(&task.key), escape(&task.value));
         }
     }
     for error in &report.errors {

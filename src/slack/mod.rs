@@ -9,9 +9,9 @@ mod message;
 use std::path::PathBuf;
 
 pub use client::{Client, Error, Posted};
-pub use message::{Outcome, TaskStatus, text};
+pub use message::{Outcome, text};
 
-use crate::step::{Exit, Failure, Secret, Step, StepArgs};
+use crate::step::{Exit, Failure, KeyValue, Secret, Step, StepArgs};
 
 /// Tell a Slack channel how a run went
 #[derive(Debug, clap::Parser)]
@@ -39,7 +39,7 @@ pub struct Args {
 
     /// How single tasks ended, as NAME=$(tasks.NAME.status)
     #[arg(long, value_name = "NAME=STATUS", num_args(0..))]
-    pub tasks: Vec<TaskStatus>,
+    pub tasks: Vec<KeyValue>,
 
     /// Name of the run, said when there is no report to take it from
     #[arg(long, default_value = "")]
