@@ -75,6 +75,9 @@ impl Args {
         if records == 0 {
             return Err(Error::NoRecords { minutes, rate });
         }
+        if self.step.timeout.0.as_secs_f64() <= minutes * 60.0 {
+            return Err(Error::NoTime { minutes, timeout: self.step.timeout });
+        }
         let source = Connection::new("source", &self.source_bootstrap_servers, mounted(&self.source_config))?;
         let target = Connection::new("target", &self.target_bootstrap_servers, mounted(&self.target_config))?;
         Ok(Job {
@@ -110,6 +113,15 @@ mod tests {
         assert_eq!(records("30", "10000"), 18_000_000);
         assert_eq!(records("0.5", "333.3"), 9_999);
         assert!(matches!(args("0.001", "1").unwrap().job(), Err(Error::NoRecords { .. })));
+    }
+
+    #[test]
+    fn a_load_that_would_be_cut_off_is_refused_before_it_starts() {
+        let error = args("60", "1").unwrap().job().err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "60 min of load do not fit into --timeout 3600s: raise --timeout, or shorten --duration-min"
+        );
     }
 
     #[test]

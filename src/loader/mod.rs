@@ -24,7 +24,7 @@ pub use args::Args;
 
 use crate::kafka::{self, Bounds, Cluster, Connection};
 use crate::report::{Latency, Load, Status, Window};
-use crate::step::{Exit, ExitClass, Failure, Progress, Step};
+use crate::step::{Exit, ExitClass, Failure, Progress, Seconds, Step};
 use copy::Copied;
 use offsets::Offsets;
 use plan::{Share, Stretch, TooFew};
@@ -51,6 +51,14 @@ pub enum Error {
         minutes: f64,
         /// `--data-count-per-second`.
         rate: f64,
+    },
+    /// The load would be cut off.
+    #[error("{minutes} min of load do not fit into --timeout {timeout}: raise --timeout, or shorten --duration-min")]
+    NoTime {
+        /// `--duration-min`.
+        minutes: f64,
+        /// `--timeout`.
+        timeout: Seconds,
     },
     /// Records would be replayed into the topic they come from.
     #[error("--target-topic {topic:?} is the source topic itself, on the same cluster: name another target")]
@@ -145,9 +153,11 @@ impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Kafka(error) => error.exit(),
-            Self::NoRecords { .. } | Self::SameTopic { .. } | Self::NoTargetTopic { .. } | Self::TooFew { .. } => {
-                Exit::Usage
-            }
+            Self::NoRecords { .. }
+            | Self::NoTime { .. }
+            | Self::SameTopic { .. }
+            | Self::NoTargetTopic { .. }
+            | Self::TooFew { .. } => Exit::Usage,
             Self::Stopped => Exit::Terminated,
             Self::Source { .. }
             | Self::SourceTopic { .. }
