@@ -146,7 +146,12 @@ fn request(args: &Args, endpoints: &Endpoints) -> Request {
 
 /// The command that does the same by hand, as long as the sandbox runs.
 fn command_line(request: &Request) -> String {
-    let flag = |name: &'static str| move |pair: &KeyValue| format!(" \\\n    --{name} {pair}");
+    // A parameter's own value may be a setting: properties=sasl.jaas.config=…
+    let shown = |pair: &KeyValue| {
+        let value = pair.value.parse().map_or_else(|_| pair.value.clone(), |inner: KeyValue| inner.to_shown());
+        KeyValue { key: pair.key.clone(), value }.to_shown()
+    };
+    let flag = |name: &'static str| move |pair: &KeyValue| format!(" \\\n    --{name} {}", shown(pair));
     let params = request.params.iter().map(flag("param"));
     let workspaces = request.workspaces.iter().map(flag("workspace"));
     format!("  streamgauge run {}{}", request.file.display(), params.chain(workspaces).collect::<String>())

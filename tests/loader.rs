@@ -57,7 +57,7 @@ async fn load(source: &str, target: &str, more: &[&str]) -> Ran {
 
 async fn load_with(folder: &Path, flags: Vec<String>) -> Ran {
     let args = Args::try_parse_from(flags).unwrap();
-    let step = Step::new("deploy-dataloader", args.step.clone());
+    let step = Step::new(args.step.clone());
     let outcome = run(args, &step).await;
     let result = |name| (name, std::fs::read_to_string(folder.join(name)).unwrap_or_default());
     let load = report::read(&folder.join("report.json")).unwrap().and_then(|report| report.load);

@@ -54,7 +54,7 @@ async fn send(server: &str, flag: &str, secret: &str, more: &[&str]) -> (Result<
     words.extend(more);
     let args = <Args as clap::Parser>::parse_from(words);
     let result = vec![KeyValue { key: "ts".into(), value: ts.display().to_string() }];
-    let step = Step::new("send-slack", StepArgs { result, ..StepArgs::default() });
+    let step = Step::new(StepArgs { result, ..StepArgs::default() });
     let outcome = run(args, &step).await;
     (outcome, std::fs::read_to_string(ts).unwrap_or_default())
 }
@@ -131,7 +131,7 @@ async fn a_secret_that_is_not_mounted_is_named() {
     let words =
         ["send-slack", "--channel", "C1", "--token-file", "/nowhere/token", "--webhook-url-file", "/nowhere/url"];
     let args = <Args as clap::Parser>::parse_from(words);
-    let failure = run(args, &Step::new("send-slack", StepArgs::default())).await.unwrap_err();
+    let failure = run(args, &Step::new(StepArgs::default())).await.unwrap_err();
     assert_eq!(failure.exit(), Exit::Usage);
     insta::assert_snapshot!(failure, @"no Slack secret: /nowhere/token or /nowhere/url is not there; mount the Secret");
 }

@@ -123,22 +123,6 @@ impl Api {
         self.ask(&format!("kill topology {:?}", target.topology), request).await.map(|_| ())
     }
 
-    /// Lets the spouts emit again.
-    pub async fn activate(&self, target: &Target) -> Result<(), Error> {
-        self.verb(target, "activate").await
-    }
-
-    /// Holds the spouts.
-    pub async fn deactivate(&self, target: &Target) -> Result<(), Error> {
-        self.verb(target, "deactivate").await
-    }
-
-    async fn verb(&self, target: &Target, verb: &str) -> Result<(), Error> {
-        let path = [&path(target)[..], &[verb]].concat();
-        let request = self.request(Method::POST, &path);
-        self.ask(&format!("{verb} topology {:?}", target.topology), request).await.map(|_| ())
-    }
-
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let path = [&["api", "v1"], path].concat();
         self.http.request(method, join(&self.base, &path))

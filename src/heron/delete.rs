@@ -6,7 +6,7 @@ use super::api::Api;
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
 use super::{Error, Target};
-use crate::report::Report;
+use crate::report::App;
 use crate::step::{Exit, Failure, Step, StepArgs};
 
 /// What a kill is answered with where a scheduler service runs and the topology is missing, is only just coming up or is
@@ -45,13 +45,17 @@ pub(super) enum Removed {
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let target = &args.target;
     target.check()?;
-    if step.report_path().is_some() && !has_deployed(&step.read_report()?) {
-        tracing::info!("nothing to delete: this run has not deployed topology {}", target.topology);
-        return Ok(Exit::Done);
+    let tracker = Tracker::new(target)?;
+    if step.report_path().is_some() {
+        let app = step.read_report()?.app.unwrap_or_default();
+        if let Some(reason) = not_ours(&app, &tracker, target).await {
+            tracing::info!("nothing to delete: {reason}");
+            return Ok(Exit::Done);
+        }
     }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
-    match remove(&Api::new(target)?, &Tracker::new(target)?, target, &mut wait).await? {
+    match remove(&Api::new(target)?, &tracker, target, &mut wait).await? {
         Removed::Killed => {
             tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())
         }
@@ -60,8 +64,22 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn has_deployed(report: &Report) -> bool {
-    report.app.as_ref().is_some_and(|app| app.deployed_at.is_some())
+/// Why the topology of this name is not the one that the report's run has deployed.
+async fn not_ours(app: &App, tracker: &Tracker, target: &Target) -> Option<String> {
+    if app.deployed_at.is_none() {
+        return Some(format!("this run has not deployed topology {}", target.topology));
+    }
+    let ours = app.submission_time?;
+    match tracker.info(target).await {
+        Ok(Answer::Known(info)) if info.execution_state.submission_time != ours => Some(format!(
+            "topology {} is another one by now, submitted {} by {}",
+            target.topology,
+            info.execution_state.submitted_at(),
+            info.execution_state.submission_user
+        )),
+        // A tracker that cannot say now is asked again while the topology is killed.
+        _ => None,
+    }
 }
 
 /// Kills the topology, and waits until the tracker does not know it in two answers in a row.

@@ -80,31 +80,31 @@ pub struct Args {
 #[command(next_help_heading = "Run")]
 struct RunFacts {
     /// Name of the PipelineRun
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
     run_id: String,
 
     /// Name of the Pipeline
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
     pipeline: String,
 
     /// Repository under test
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", allow_hyphen_values = true)]
     repository: String,
 
     /// Commit under test
-    #[arg(long, value_name = "SHA", default_value = "")]
+    #[arg(long, value_name = "SHA", default_value = "", allow_hyphen_values = true)]
     commit: String,
 
     /// The commit's message
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     commit_message: String,
 
     /// The commit's author
-    #[arg(long, value_name = "NAME", default_value = "")]
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
     author: String,
 
     /// Number of the pull request
-    #[arg(long, value_name = "NUMBER", default_value = "")]
+    #[arg(long, value_name = "NUMBER", default_value = "", allow_hyphen_values = true)]
     pull_request: String,
 }
 
@@ -163,7 +163,10 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         target.topology,
         began.elapsed().as_secs_f64()
     );
-    update_app(step, |app| (app.components, app.ready_at) = (planned, Some(ready)))?;
+    update_app(step, |app| {
+        (app.components, app.ready_at) = (planned, Some(ready));
+        app.submission_time = Some(info.execution_state.submission_time);
+    })?;
     step.results().write("ready-at", &format!("{ready:.3}"))?;
     Ok(Exit::Done)
 }
@@ -252,9 +255,14 @@ impl Args {
         }
     }
 
-    /// Notes what is known before anything can fail. A part of the run that an earlier step noted stays.
+    /// Notes what is known before anything can fail. What earlier steps of this run noted stays; what is left of another run in
+    /// the same folder goes, or its verdict would be taken for this one's.
     fn begin_report(&self, report: &mut Report) {
         let facts = &self.facts;
+        let same = !facts.run_id.is_empty() && report.run.as_ref().is_some_and(|run| run.id == facts.run_id);
+        if !same {
+            *report = Report::default();
+        }
         let run = report.run.get_or_insert_with(Run::default);
         run.started_at.get_or_insert_with(Timestamp::now);
         let notes = [

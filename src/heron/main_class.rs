@@ -67,7 +67,7 @@ impl MainClass {
         let options = self.heron_options(target, folder.path())?;
         tracing::info!("running main class {} of {}", self.class, self.jar.display());
         for property in &self.properties {
-            tracing::info!("with property {}={}", property.key, property.shown());
+            tracing::info!("with property {}", property.to_shown());
         }
         let words = self.execute(&options, stop).await?;
         let file = self.only_definition(folder.path(), &words)?;

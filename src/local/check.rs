@@ -497,8 +497,15 @@ fn gives(pipeline: &PipelineSpec, task: &PipelineTask, at: &str, tasks: &BTreeMa
         if !spec.workspaces.iter().any(|workspace| workspace.name == given.name) {
             notes.wrong(&path, format!("the Task has no workspace {:?}", given.name));
         }
-        if !pipeline.workspaces.iter().any(|workspace| workspace.name == given.source()) {
-            notes.wrong(&path, format!("the Pipeline has no workspace {:?}", given.source()));
+        let needed = spec.workspaces.iter().any(|workspace| workspace.name == given.name && !workspace.optional);
+        match pipeline.workspaces.iter().find(|workspace| workspace.name == given.source()) {
+            None => notes.wrong(&path, format!("the Pipeline has no workspace {:?}", given.source())),
+            // Tekton refuses such a run before it looks at any `when`.
+            Some(workspace) if workspace.optional && needed => notes.wrong(
+                &path,
+                format!("{:?} is optional in the Pipeline and required by the Task: make both the same", given.name),
+            ),
+            Some(_) => {}
         }
     }
     let limited = |step: &StepSpec| step.timeout.is_some();

@@ -5,9 +5,21 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::engine::{RunReport, TaskReport, TaskState};
+use super::value::Value;
+use crate::step::KeyValue;
 
 /// How long a parameter's or result's value may be before it is cut.
 const VALUE_WIDTH: usize = 100;
+
+/// A parameter without what speaks of a secret: many are `key=value` settings.
+fn shown(value: &Value) -> Value {
+    let of = |text: &String| text.parse().map_or_else(|_| text.clone(), |pair: KeyValue| pair.to_shown());
+    match value {
+        Value::String(text) => Value::String(of(text)),
+        Value::Array(items) => Value::Array(items.iter().map(of).collect()),
+        object @ Value::Object(_) => object.clone(),
+    }
+}
 
 /// Tells of a run that has ended.
 pub fn describe(report: &RunReport) -> String {
@@ -20,7 +32,7 @@ pub fn describe(report: &RunReport) -> String {
     let _ = writeln!(out, "Message:   {}", report.message);
     let _ = writeln!(out, "Started:   {}", report.started.strftime("%Y-%m-%dT%H:%M:%SZ"));
     let _ = writeln!(out, "Duration:  {}", length(report.started, report.finished));
-    let params = report.params.iter().map(|(name, value)| [name.clone(), cut(&value.to_string())]);
+    let params = report.params.iter().map(|(name, value)| [name.clone(), cut(&shown(value).to_string())]);
     section(&mut out, "Params", ["NAME", "VALUE"], params.collect());
     let results = report.results.iter().map(|(name, value)| [name.clone(), cut(&value.to_string())]);
     section(&mut out, "Results", ["NAME", "VALUE"], results.collect());

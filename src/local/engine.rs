@@ -322,7 +322,7 @@ impl Run {
         if !finally && self.parent_skipped(&task.name) {
             return Decision::Skip(PARENT_SKIPPED);
         }
-        let results = self.results();
+        let results = self.results(|_| true);
         if let Some((parent, result)) = self.missing(&task, &results) {
             if finally || matches!(self.places.get(&parent), Some(Place::Skipped(WHEN_FALSE))) {
                 return Decision::Skip(RESULTS_MISSING);
@@ -349,10 +349,12 @@ impl Run {
     }
 
     /// The results of all tasks that have ended, under their names.
-    fn results(&self) -> Variables {
+    fn results(&self, of: fn(&TaskReport) -> bool) -> Variables {
         let mut variables = Variables::default();
         for (name, place) in &self.places {
-            if let Place::Ended(report) = place {
+            if let Place::Ended(report) = place
+                && of(report)
+            {
                 for (result, value) in &report.results {
                     variables.set_value(&format!("tasks.{name}.results.{result}"), value);
                     variables.set_value(&format!("tasks.{name}.results['{result}']"), value);
@@ -496,11 +498,13 @@ impl Run {
         }
     }
 
-    /// The pipeline's results whose tasks wrote what they need.
+    /// The pipeline's results whose tasks wrote what they need. Tekton leaves out those of tasks that failed.
     fn pipeline_results(&self) -> BTreeMap<String, Value> {
-        let mut known = self.results();
+        let mut known = self.results(|report| report.state == TaskState::Succeeded);
         for task in &self.plan.spec.finally {
-            if let Some(Place::Ended(report)) = self.places.get(&task.name) {
+            if let Some(Place::Ended(report)) = self.places.get(&task.name)
+                && report.state == TaskState::Succeeded
+            {
                 for (result, value) in &report.results {
                     known.set_value(&format!("finally.{}.results.{result}", task.name), value);
                 }

@@ -294,6 +294,11 @@ fn workspaces(
                 continue;
             }
         };
+        // What a pipeline can do without is brought to it: a folder that is not there is a slip of the pen.
+        if workspace.optional && given.is_some_and(|dir| dir != "emptyDir") && !path.exists() {
+            problems.push(format!("workspace {:?}: {} does not exist", workspace.name, path.display()));
+            continue;
+        }
         std::fs::create_dir_all(&path).map_err(system(&path))?;
         bound.insert(workspace.name.clone(), path);
     }
@@ -374,9 +379,13 @@ fn fits(
         // One that the run itself must give, and does not, is told of already.
         let given = task.workspaces.iter().find(|given| given.name == workspace.name).map(WorkspaceBinding::source);
         let required = |name: &str| pipeline.workspaces.iter().any(|one| one.name == name && !one.optional);
-        if !given.is_some_and(|name| bound.contains_key(name) || required(name)) {
-            problems
-                .push(format!("task {name:?}: the workspace {:?} of {} is not bound", workspace.name, resolved.task));
+        let missing = given.is_none_or(|name| !bound.contains_key(name) && !required(name));
+        // Tekton refuses an optional workspace for a required one before it looks whether it is bound.
+        if missing || given.is_some_and(|name| !required(name)) {
+            problems.push(format!(
+                "task {name:?}: {} requires the workspace {:?}, which the pipeline does not bind or has optional",
+                resolved.task, workspace.name
+            ));
         }
     }
     if task.retries > 0 && task.on_error.as_deref() == Some("continue") {

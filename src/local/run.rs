@@ -18,6 +18,7 @@ pub const GRACE: Duration = Duration::from_secs(900);
 
 /// Run a Pipeline, a Task or a PipelineRun on this computer, without a cluster
 #[derive(Debug, Clone, clap::Args)]
+#[command(mut_arg("timeout", |arg| arg.default_value("24h")))]
 pub struct Args {
     /// The YAML file, as it would be applied to a cluster
     pub file: PathBuf,
@@ -67,7 +68,7 @@ pub fn exit(report: &RunReport) -> Exit {
         RunStatus::Failed => {
             let failed = report.tasks.iter().filter(|task| !task.ignored);
             match failed.filter_map(|task| task.exit_code).next() {
-                Some(1) => Exit::VerdictFail,
+                Some(1) if is_verdict(report) => Exit::VerdictFail,
                 Some(2) => Exit::Usage,
                 Some(3) => Exit::Inconclusive,
                 Some(5) => Exit::Deadline,
@@ -75,6 +76,11 @@ pub fn exit(report: &RunReport) -> Exit {
             }
         }
     }
+}
+
+/// Whether a task judged, and its judgement was fail: other programs have other reasons to exit with 1.
+fn is_verdict(report: &RunReport) -> bool {
+    report.tasks.iter().filter_map(|task| task.results.get("verdict")).any(|verdict| verdict.to_string() == "fail")
 }
 
 /// A wish to cancel that follows the program's own wish to stop, and a second signal.

@@ -102,6 +102,9 @@ pub struct App {
     pub properties: Map<String, Value>,
     /// The components as the engine planned them.
     pub components: Vec<Component>,
+    /// When it was submitted as the engine says, in Unix seconds: it tells the application from another of the same name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submission_time: Option<i64>,
     /// When the engine took the application.
     pub deployed_at: Option<Timestamp>,
     /// When it was truly running.
@@ -380,8 +383,8 @@ fn write(path: &Path, report: &Report) -> std::io::Result<()> {
     };
     std::fs::create_dir_all(folder)?;
     // Steps of one run may have different users: all may read and go on writing the file.
-    let everyone = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new().permissions(everyone).tempfile_in(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o666))?;
     serde_json::to_writer_pretty(&mut file, report)?;
     std::io::Write::write_all(&mut file, b"\n")?;
     file.persist(path).map_err(|error| error.error)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::report::{Report, Run, Status, render};
+use crate::report::{Report, Run, Status, Verdict, render};
 use crate::step::KeyValue;
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
@@ -28,9 +28,10 @@ pub struct Outcome {
 
 /// The message of a run: the verdict or what went wrong, what was run, and the numbers.
 pub fn text(report: &Report, outcome: &Outcome) -> String {
-    let mut text = headline(report, outcome);
+    let verdict = verdict(report, outcome);
+    let mut text = headline(report, verdict, outcome);
     text.push_str(&run_line(report.run.as_ref(), outcome));
-    if report.verdict.is_none() {
+    if verdict.is_none() {
         text.push_str(&failure_lines(report, outcome));
     }
     let mut text = shorten(text.trim_end(), LONGEST);
@@ -44,10 +45,16 @@ pub fn text(report: &Report, outcome: &Outcome) -> String {
     text
 }
 
-fn headline(report: &Report, outcome: &Outcome) -> String {
+/// The report's verdict, unless the run failed for another reason after all was judged well.
+fn verdict<'a>(report: &'a Report, outcome: &Outcome) -> Option<&'a Verdict> {
+    let good = |verdict: &&Verdict| matches!(verdict.status, Status::Pass | Status::Warn);
+    report.verdict.as_ref().filter(|verdict| outcome.status != "Failed" || !good(verdict))
+}
+
+fn headline(report: &Report, verdict: Option<&Verdict>, outcome: &Outcome) -> String {
     let app = report.app.as_ref().map(|app| app.name.as_str()).filter(|name| !name.is_empty());
     let subject = escape(app.unwrap_or("performance test"));
-    match &report.verdict {
+    match verdict {
         Some(verdict) => {
             let sign = match verdict.status {
                 Status::Pass => ":white_check_mark:",
@@ -130,7 +137,7 @@ fn shorten(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{App, Load, Metric, StepError, Verdict};
+    use crate::report::{App, Load, Metric, StepError};
 
     fn failed() -> Outcome {
         let tasks = vec!["deploy=Failed".parse().unwrap(), "load=None".parse().unwrap()];
@@ -200,6 +207,13 @@ mod tests {
         • deploy-heron-app (exit 5): topology "preprocessor" is not running
           because: transformer: 20 of 28
         "#);
+    }
+
+    #[test]
+    fn a_run_that_failed_is_never_told_as_passed() {
+        let verdict = Some(Verdict { status: Status::Pass, cause: "carried 10,000/s".into() });
+        let said = text(&Report { verdict, ..Report::default() }, &failed());
+        assert!(said.starts_with(":x: *performance test: the run failed*") && !said.contains("pass"), "{said}");
     }
 
     #[test]

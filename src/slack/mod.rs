@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub use client::{Client, Error, Posted};
 pub use message::{Outcome, text};
 
+use crate::report::Report;
 use crate::step::{Exit, Failure, KeyValue, Secret, Step, StepArgs};
 
 /// Tell a Slack channel how a run went
@@ -42,11 +43,11 @@ pub struct Args {
     pub tasks: Vec<KeyValue>,
 
     /// Name of the run, said when there is no report to take it from
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
     pub run_id: String,
 
     /// Address of the run's page, linked from the message
-    #[arg(long, value_name = "URL", default_value = "")]
+    #[arg(long, value_name = "URL", default_value = "", allow_hyphen_values = true)]
     pub link: String,
 
     #[command(flatten)]
@@ -58,7 +59,7 @@ pub struct Args {
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let client = Client::new(&args.api_url, credentials(&args)?)?;
     let (report, unreadable) = match step.read_report() {
-        Ok(report) => (report, None),
+        Ok(report) => (of_run(report, &args.run_id), None),
         // People must hear of the run all the more when its report is broken.
         Err(error) => (Default::default(), Some(error.to_string())),
     };
@@ -71,6 +72,17 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         if posted.permalink.is_empty() { String::new() } else { format!(": {}", posted.permalink) }
     );
     Ok(Exit::Done)
+}
+
+/// The report, as far as it is of this run: in a folder that was used before, the last error is all that a run has left which
+/// never got to begin a report of its own.
+fn of_run(report: Report, run_id: &str) -> Report {
+    let other = report.run.as_ref().is_some_and(|run| !run_id.is_empty() && !run.id.is_empty() && run.id != run_id);
+    if other {
+        Report { errors: report.errors.into_iter().next_back().into_iter().collect(), ..Report::default() }
+    } else {
+        report
+    }
 }
 
 /// The secret to send with: of the files named, the one that is there. A Task names both, and a Secret holds one.

@@ -29,6 +29,23 @@ pub struct StepArgs {
 }
 
 impl StepArgs {
+    /// What can be told of the report and the results from arguments that cannot be read as a whole.
+    pub(super) fn among(mut words: impl Iterator<Item = String>) -> Self {
+        let mut found = Self::default();
+        while let Some(word) = words.next() {
+            let (flag, value) = match word.split_once('=') {
+                Some((flag, value)) => (flag.to_owned(), Some(value.to_owned())),
+                None => (word, None),
+            };
+            match flag.as_str() {
+                "--report" => found.report = value.or_else(|| words.next()).map(PathBuf::from),
+                "--result" => found.result.extend(value.or_else(|| words.next()).and_then(|pair| pair.parse().ok())),
+                _ => {}
+            }
+        }
+        found.mounted()
+    }
+
     /// Without the report of a workspace that is not bound.
     pub(super) fn mounted(mut self) -> Self {
         self.report = self.report.filter(|path| path.to_str().is_none_or(|text| mounted(text).is_some()));
@@ -75,13 +92,19 @@ impl FromStr for KeyValue {
 }
 
 /// What a key's name has in it when its value is a secret: `ssl.key.password`, `sasl.jaas.config`, `aws.secret.key`.
-const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "jaas"];
+const SECRET_WORDS: [&str; 9] =
+    ["password", "passwd", "secret", "token", "jaas", "credential", "keystore.key", "user.info", "api.key"];
 
 impl KeyValue {
     /// The value as logs and reports may show it: `***` when the key speaks of a secret.
     pub fn shown(&self) -> &str {
         let key = self.key.to_lowercase();
         if SECRET_WORDS.iter().any(|word| key.contains(word)) { "***" } else { &self.value }
+    }
+
+    /// `key=value` as logs may show it.
+    pub fn to_shown(&self) -> String {
+        format!("{}={}", self.key, self.shown())
     }
 }
 
@@ -147,6 +170,14 @@ mod tests {
         assert_eq!((parsed.key.as_str(), parsed.value.as_str()), ("sasl.jaas.config", "a=b"));
         assert!("=x".parse::<KeyValue>().is_err());
         assert!("x".parse::<KeyValue>().is_err());
+    }
+
+    #[test]
+    fn report_and_results_are_found_among_arguments_that_make_no_sense() {
+        let words = ["program", "--nonsense", "--report", "out/report.json", "--result=ts=out/ts", "--retries", "many"];
+        let found = StepArgs::among(words.into_iter().map(ToOwned::to_owned));
+        assert_eq!(found.report, Some(PathBuf::from("out/report.json")));
+        assert_eq!(found.result, ["ts=out/ts".parse().unwrap()]);
     }
 
     #[test]

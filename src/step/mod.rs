@@ -31,10 +31,9 @@ use crate::report::{self, Report};
 /// How long a program that cleans up after a signal or its deadline may take, below the 20 s that Tekton's pods are given.
 pub const GRACE: Duration = Duration::from_secs(15);
 
-/// What a running program has from its surroundings: its name, results, report and the wish to stop.
+/// What a running program has from its surroundings: its results, its report and the wish to stop.
 #[derive(Debug)]
 pub struct Step {
-    program: String,
     results: Results,
     args: StepArgs,
     stop: watch::Receiver<Option<Exit>>,
@@ -42,20 +41,15 @@ pub struct Step {
 
 impl Step {
     /// A step for in-process use (tests, the local runner) that is never asked to stop.
-    pub fn new(program: &str, args: StepArgs) -> Self {
+    pub fn new(args: StepArgs) -> Self {
         let (sender, stop) = watch::channel(None);
         // A closed channel means "never": stopped() waits for ever on it.
         drop(sender);
-        Self::with_stop(program, args, stop)
+        Self::with_stop(args, stop)
     }
 
-    fn with_stop(program: &str, args: StepArgs, stop: watch::Receiver<Option<Exit>>) -> Self {
-        Self { program: program.to_owned(), results: Results::new(&args.result), args, stop }
-    }
-
-    /// The program's name, as it stands in front of its errors.
-    pub fn program(&self) -> &str {
-        &self.program
+    fn with_stop(args: StepArgs, stop: watch::Receiver<Option<Exit>>) -> Self {
+        Self { results: Results::new(&args.result), args, stop }
     }
 
     /// Where this step's Tekton results go.
@@ -132,11 +126,11 @@ where
     A: CommandFactory + FromArgMatches,
     F: AsyncFnOnce(A, &Step) -> Result<Exit, Failure>,
 {
-    let matches = A::command().version(env!("CARGO_PKG_VERSION")).get_matches();
     let name = A::command().get_name().to_owned();
-    let args = match A::from_arg_matches(&matches) {
+    let parsed = A::command().version(env!("CARGO_PKG_VERSION")).try_get_matches();
+    let args = match parsed.and_then(|matches| A::from_arg_matches(&matches)) {
         Ok(args) => args,
-        Err(error) => error.format(&mut A::command()).exit(),
+        Err(error) => return refuse(&name, &error),
     };
     let step_args = shared(&args).clone().mounted();
     init_logs(step_args.log_format);
@@ -145,20 +139,36 @@ where
         Err(error) => return finish(&name, None, Err(Failure::new(Exit::Refused, error))),
     };
     let report = step_args.report.clone();
-    let outcome = runtime.block_on(supervise(&name, step_args, grace, async |step| run(args, step).await));
+    let outcome = runtime.block_on(supervise(step_args, grace, async |step| run(args, step).await));
     // Blocking work that did not hear of the end must not hold the process up.
     runtime.shutdown_timeout(Duration::from_secs(1));
     finish(&name, report.as_deref(), outcome)
 }
 
+/// Ends a program whose arguments cannot be read. In a Task the results are emptied and the report is told all the same: people
+/// hear of the run's end from it. On a terminal clap's own text, with usage and hints, helps more.
+fn refuse(name: &str, error: &clap::Error) -> ExitCode {
+    let given = StepArgs::among(std::env::args());
+    if !error.use_stderr() || given.report.is_none() {
+        // Nobody reads any more what cannot be written.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+    }
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let message = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let cleared = Results::new(&given.result).clear().map_err(Failure::from);
+    finish(name, given.report.as_deref(), cleared.and(Err(Failure::msg(Exit::Usage, message))))
+}
+
 /// Runs the work until it ends, its deadline passes or a signal comes.
-async fn supervise<F>(name: &str, args: StepArgs, grace: Duration, work: F) -> Result<Exit, Failure>
+async fn supervise<F>(args: StepArgs, grace: Duration, work: F) -> Result<Exit, Failure>
 where
     F: AsyncFnOnce(&Step) -> Result<Exit, Failure>,
 {
     let (ask, stop) = watch::channel(None);
     let timeout = args.timeout.0;
-    let step = Step::with_stop(name, args, stop);
+    let step = Step::with_stop(args, stop);
     step.results.clear()?;
     let mut work = std::pin::pin!(work(&step));
     let exit = tokio::select! {

@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fake::{Fake, Generation, Topology};
-use streamgauge::heron::api::Api;
-use streamgauge::heron::{Target, delete, deploy};
-use streamgauge::report::{self, Report};
+use streamgauge::heron::{delete, deploy};
+use streamgauge::report::{self, App, Report, Run, Status, Verdict};
 use streamgauge::step::{Exit, Failure, Step};
 
 const GENERATIONS: [Generation; 2] = [Generation::Enveloped, Generation::Bare];
@@ -57,8 +56,8 @@ impl Bench {
                 .chain([("service-url", url), ("tracker-url", url)])
                 .map(|(flag, value)| format!("--{flag}={value}"))
                 .collect();
-        words.push(format!("--report={dir}/report.json"));
         if program == "deploy-heron-app" {
+            words.push(format!("--report={dir}/report.json"));
             words.push(format!("--java={}/tests/data/heron/java", env!("CARGO_MANIFEST_DIR")));
             words.push(format!("--jar={dir}/wc.jar"));
             words.push("--ready-hold=600ms".to_owned());
@@ -80,25 +79,14 @@ impl Bench {
 
     async fn deploy(&self, class: &str, more: &[&str]) -> Result<Exit, Failure> {
         let args = deploy::Args::try_parse_from(self.deploy_words(class, more)).unwrap();
-        let step = Step::new("deploy-heron-app", args.step.clone());
+        let step = Step::new(args.step.clone());
         deploy::run(args, &step).await
     }
 
     async fn delete(&self, more: &[&str]) -> Result<Exit, Failure> {
         let args = delete::Args::try_parse_from(self.words("delete-heron-app", more)).unwrap();
-        let step = Step::new("delete-heron-app", args.step.clone());
+        let step = Step::new(args.step.clone());
         delete::run(args, &step).await
-    }
-
-    fn target(&self) -> Target {
-        Target {
-            service_url: self.fake.url.clone(),
-            tracker_url: self.fake.url.clone(),
-            cluster: "local".into(),
-            role: "root".into(),
-            environment: "default".into(),
-            topology: "wc".into(),
-        }
     }
 
     fn changes(&self) -> Vec<String> {
@@ -362,18 +350,6 @@ async fn servers_that_are_down_are_told_by_their_argument() {
 }
 
 #[tokio::test]
-async fn spouts_are_held_and_let_go() {
-    let bench = Bench::new(Generation::Bare).await;
-    let api = Api::new(&bench.target()).unwrap();
-    assert_eq!(api.version().await.unwrap(), "0.20.5-incubating");
-    api.deactivate(&bench.target()).await.unwrap();
-    api.activate(&bench.target()).await.unwrap();
-    let missing = Target { topology: "nope".into(), ..bench.target() };
-    insta::assert_snapshot!(api.activate(&missing).await.unwrap_err(), @r#"cannot activate topology "nope": Heron's API server says (500): Topology 'nope' does not exist"#);
-    assert_eq!(bench.changes(), ["deactivate wc", "activate wc", "activate nope"]);
-}
-
-#[tokio::test]
 async fn a_topology_is_killed_and_waited_for() {
     for generation in GENERATIONS {
         let bench = Bench::running(generation).await;
@@ -384,6 +360,33 @@ async fn a_topology_is_killed_and_waited_for() {
         assert!(began.elapsed() >= Duration::from_millis(1500), "the tracker still knew it");
         assert_eq!(bench.changes(), ["kill local/root/default/wc"]);
     }
+}
+
+#[tokio::test]
+async fn with_a_report_only_the_runs_own_topology_is_killed() {
+    for (deployed, submission, killed) in [(false, None, false), (true, Some(1), false), (true, None, true)] {
+        let bench = Bench::running(Generation::Bare).await;
+        let path = bench.path("report.json");
+        let app =
+            App { deployed_at: deployed.then(jiff::Timestamp::now), submission_time: submission, ..App::default() };
+        report::update(&path, |report| report.app = Some(app)).unwrap();
+        let outcome = bench.delete(&[&format!("--report={}", path.display())]).await;
+        assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
+        assert_eq!(!bench.changes().is_empty(), killed, "deployed {deployed}, submission {submission:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_run_into_the_same_folder_keeps_nothing_of_the_first() {
+    let bench = Bench::new(Generation::Bare).await;
+    let old = Verdict { status: Status::Pass, cause: "carried 10,000/s".into() };
+    let run = Run { id: "first".into(), ..Run::default() };
+    report::update(&bench.path("report.json"), |report| (report.run, report.verdict) = (Some(run), Some(old))).unwrap();
+    let more = ["--run-id=second", "--commit-message=- begins like a flag", "--service-url=http://127.0.0.1:1"];
+    assert!(bench.deploy("wc.WordCount", &more).await.is_err());
+    let report = bench.report();
+    assert_eq!(report.verdict, None);
+    assert_eq!(report.run.unwrap().message, "- begins like a flag");
 }
 
 #[tokio::test]

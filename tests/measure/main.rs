@@ -58,7 +58,7 @@ async fn measure(endpoint: &str, report: &Report, more: &[&str]) -> Measured {
     words.extend(["--params", "cluster=local", "role=ads", "environment=staging"]);
     words.extend(if more.is_empty() { &["topology=preprocessor"] } else { more });
     let args = Args::parse_from(words);
-    let step = Step::new("get-prometheus-metric", args.step.clone());
+    let step = Step::new(args.step.clone());
     let exit = run(args, &step).await;
     Measured { folder, exit }
 }

@@ -115,7 +115,7 @@ async fn twenty_eight_transformers_are_saturated() {
     assert!(measured(&ended.report, "back_pressure", "") > 10.0);
     assert_eq!(ended.run.status, RunStatus::Failed);
     assert_eq!(ended.run.task("measure").unwrap().exit_code, Some(1));
-    assert_eq!(ended.run.results["verdict"].to_string(), "fail");
+    assert_eq!(ended.run.task("measure").unwrap().results["verdict"].to_string(), "fail");
     assert_true(&bench, &ended.report);
     bench.stop().await;
 }

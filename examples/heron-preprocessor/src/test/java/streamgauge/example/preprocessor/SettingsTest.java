@@ -91,7 +91,7 @@ class SettingsTest {
     assertEquals(
         "setting " + ram + " is \"99999999TB\", expected bytes, such as 2GB, 512MB or 1073741824", error(ram, "99999999TB", s -> s.bytes(ram)));
     assertEquals(
-        "setting topology.max.spout.pending is \"lots\", expected a whole number, 0 or more",
+        "setting topology.max.spout.pending is \"lots\", expected a whole number, 1 or more",
         error("topology.max.spout.pending", "lots", s -> HeronSetting.checked(s, "topology.max.spout.pending")));
   }
 
