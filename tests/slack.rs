@@ -135,3 +135,21 @@ async fn a_secret_that_is_not_mounted_is_named() {
     assert_eq!(failure.exit(), Exit::Usage);
     insta::assert_snapshot!(failure, @"no Slack secret: /nowhere/token or /nowhere/url is not there; mount the Secret");
 }
+
+#[test]
+fn arguments_that_make_no_sense_reach_the_report_and_leave_the_results_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let (report, ts) = (dir.path().join("report.json"), dir.path().join("ts"));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_send-slack"))
+        .args(["--tasks", "load", "--report"])
+        .arg(&report)
+        .arg(format!("--result=ts={}", ts.display()))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    insta::assert_snapshot!(said, @r#"send-slack: invalid value 'load' for '--tasks [<NAME=STATUS>...]': "load" is not key=value"#);
+    let report = streamgauge::report::read(&report).unwrap().unwrap();
+    assert_eq!(report.errors[0].exit_code, 2);
+    assert_eq!(std::fs::read_to_string(ts).unwrap(), "");
+}
