@@ -7,15 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use prost::Message;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::definition::Topology;
 use super::{Error, Target};
-use crate::step::{KeyValue, Stop, terminate};
+use crate::step::{KeyValue, ProcessGroup, Stop, terminate};
 
 /// How long a main that is asked to stop may take.
 const STOP: Duration = Duration::from_secs(5);
@@ -132,7 +130,8 @@ impl MainClass {
             .spawn()
             .map_err(|source| Error::Java { java: self.java.clone(), source })?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let mut group = Group::new(child);
+        // With main goes what it may have started.
+        let _group = ProcessGroup::of(&child);
         let (mut ignored, mut words) = (LastWords::default(), LastWords::default());
         let status = {
             let reading = async { tokio::join!(log(stdout, &mut ignored), log(stderr, &mut words)) };
@@ -140,10 +139,10 @@ impl MainClass {
             let mut read = false;
             let status = loop {
                 tokio::select! {
-                    status = group.leader.wait() => break status,
+                    status = child.wait() => break status,
                     _ = &mut reading, if !read => read = true,
                     exit = stop.wait() => {
-                        let _ = terminate(&mut group.leader, STOP).await;
+                        let _ = terminate(&mut child, STOP).await;
                         return Err(Error::Stopped { class: self.class.clone(), exit });
                     }
                 }
@@ -179,28 +178,6 @@ impl MainClass {
                 let words = if words.is_empty() { words } else { format!("\n{words}") };
                 Err(Error::NoDefinition { class: self.class.clone(), words })
             }
-        }
-    }
-}
-
-/// A child that leads its own process group. When this is dropped the whole group goes, with what main may have started.
-struct Group {
-    leader: Child,
-    id: Option<i32>,
-}
-
-impl Group {
-    fn new(leader: Child) -> Self {
-        let id = leader.id().and_then(|id| i32::try_from(id).ok());
-        Self { leader, id }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            // All of it may have ended; then there is nothing to kill.
-            let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         }
     }
 }

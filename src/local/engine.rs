@@ -270,13 +270,13 @@ impl Run {
                     limit = None;
                     self.timed_out = true;
                     self.stopping.get_or_insert(TASKS_TIMEOUT);
-                    halt.send_if_modified(|now| std::mem::replace(now, Halt::Timeout.max(*now)) < Halt::Timeout);
+                    time_is_over(&halt);
                 }
                 () = at(whole) => {
                     whole = None;
                     self.timed_out = true;
                     self.stopping = Some(RUN_TIMEOUT);
-                    halt.send_if_modified(|now| std::mem::replace(now, Halt::Timeout.max(*now)) < Halt::Timeout);
+                    time_is_over(&halt);
                 }
             }
         }
@@ -520,6 +520,11 @@ enum Decision {
     Start(Box<Job>),
     Skip(&'static str),
     Fail(Box<TaskReport>),
+}
+
+/// Tells running tasks that their time is over, unless they have been told of a harder end already.
+fn time_is_over(halt: &watch::Sender<Halt>) {
+    halt.send_if_modified(|now| std::mem::replace(now, Halt::Timeout.max(*now)) < Halt::Timeout);
 }
 
 async fn asked(cancel: &mut watch::Receiver<Cancel>, least: Cancel) -> Cancel {

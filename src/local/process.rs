@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::watch;
+
+use crate::step::ProcessGroup;
 
 /// The time between SIGTERM and SIGKILL, as Kubernetes gives it to a pod that is deleted.
 const GRACE: Duration = Duration::from_secs(30);
@@ -78,22 +79,6 @@ pub enum End {
     Halted(Halt),
 }
 
-/// A process group that does not outlive this value.
-struct Group(Pid);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        // A group that is gone needs no signal.
-        let _ = killpg(self.0, signal);
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
-    }
-}
-
 /// Where a step's program is: beside the running program, where its image would have it in `/usr/local/bin`; else as it
 /// stands.
 pub fn locate(beside: &Path, program: &str) -> PathBuf {
@@ -122,8 +107,7 @@ pub async fn run(
         .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).ok_or(io::ErrorKind::NotFound)?;
-    let group = Group(Pid::from_raw(id));
+    let group = ProcessGroup::of(&child);
     let output = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into())?;
     let mut output = BufReader::new(output);
     let mut read = std::pin::pin!(async move {

@@ -4,8 +4,6 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::process::{Child as Process, ChildStdin, ChildStdout, Command};
 
 use super::Error;
@@ -86,10 +84,8 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if let Some(group) = self.process.id().and_then(|id| i32::try_from(id).ok()) {
-            // Nobody waits here any more, so there is no time to be polite. The group may be gone: then all is well.
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
+        // Nobody waits here any more, so there is no time to be polite.
+        drop(step::ProcessGroup::of(&self.process));
     }
 }
 

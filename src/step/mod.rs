@@ -21,7 +21,7 @@ use tokio::sync::watch;
 pub use args::{KeyValue, LogFormat, Seconds, StepArgs, mounted};
 pub use exit::{Exit, ExitClass, Failure};
 pub use http::{client, describe as describe_http_error};
-pub use process::terminate;
+pub use process::{ProcessGroup, terminate};
 pub use progress::Progress;
 pub use results::{RESULTS_LIMIT, Results};
 pub use secret::{Secret, SecretError};
