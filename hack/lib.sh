@@ -33,9 +33,12 @@ need() {
     exit 1
   fi
   say "installing ${installed[*]}"
-  retry as_root apt-get update -qq
-  retry as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${installed[@]}" >&2
+  retry apt_get update
+  retry apt_get install -y --no-install-recommends "${installed[@]}"
 }
+
+# apt-get does not wait for another of these scripts that runs beside it, so they do.
+apt_get() { as_root flock /run/lock/streamgauge-apt env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" >&2; }
 
 # Ends where there is no Rust; the version brings itself, by rust-toolchain.toml.
 need_rust() {

@@ -1,11 +1,17 @@
 # shellcheck shell=bash disable=SC2034
 # What the scripts of the test cluster share: versions, places, addresses.
 
-KUBERNETES=1.35.4
-TEKTON=1.15.0
-TRIGGERS=0.36.0
+# shellcheck source=hack/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../../hack/lib.sh"
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# The version of a module as a go.mod here has it: version FOLDER MODULE
+version() { awk -v module="$2" '$1 == module { print $2 }' "$HERE/$1/go.mod"; }
+KUBERNETES=$(version kube k8s.io/kubernetes)
+PIPELINES=$(version tekton github.com/tektoncd/pipeline)
+TRIGGERS=$(version tekton github.com/tektoncd/triggers)
+
 # Built once for all checkouts; the cluster's own state lives beside it, because there is one cluster at a time.
 CLUSTER=${STREAMGAUGE_CLUSTER_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/streamgauge/cluster}
 BIN=$CLUSTER/bin
@@ -28,18 +34,6 @@ API_SERVICE_IP=10.96.0.1
 DNS_SERVICE_IP=10.96.0.10
 PODS=10.244.0.0/24
 CLUSTER_ROUTES=("$NODE_IP/32" "$SERVICES" "$PODS")
-
-say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
-
-# Runs a command up to three times: registries are slow or busy now and then.
-retry() {
-  local try
-  for try in 1 2 3; do
-    "$@" && return
-    say "failed ($try of 3): $*"
-  done
-  return 1
-}
 
 # Waits until a command succeeds: wait_for WHAT SECONDS COMMAND...
 wait_for() {

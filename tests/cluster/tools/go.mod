@@ -1,4 +1,4 @@
-module streamgauge.test/tkn
+module streamgauge.test/tools
 
 go 1.26.5
 
