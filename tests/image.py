@@ -243,17 +243,16 @@ class Every:
                 self.assertEqual(entry.mode & 0o002 != 0, name == "tmp", name)
 
     def test_each_program_of_the_tasks_runs_and_is_of_this_version(self):
-        self.assertEqual({program.name for program in self.image.root.glob("usr/local/bin/*")} - {"java"}, PROGRAMS)
+        self.assertEqual({program.name for program in self.image.root.glob("usr/local/bin/*")} - {"java"}, PROGRAMS | {"steps"})
         for program in PROGRAMS:
             ran = self.image.run(BIN + program, "--version")
             self.assertEqual(ran.stdout, f"{program} {PACKAGE['version']}\n")
             self.assertIn("Usage: " + program, self.image.run(BIN + program, "--help").stdout)
 
-    def test_each_program_names_its_dependencies(self):
-        for program in PROGRAMS:
-            found = dependencies(self.image.root / "usr/local/bin" / program)
-            self.assertEqual(found["streamgauge"], PACKAGE["version"])
-            self.assertLessEqual({"openssl-src", "rdkafka-sys", "reqwest"}, found.keys())
+    def test_the_programs_name_their_dependencies(self):
+        found = dependencies(self.image.root / "usr/local/bin/steps")
+        self.assertEqual(found["streamgauge"], PACKAGE["version"])
+        self.assertLessEqual({"openssl-src", "rdkafka-sys", "reqwest"}, found.keys())
 
 
 class WithoutJava(Every, unittest.TestCase):
