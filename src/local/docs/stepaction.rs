@@ -33,7 +33,8 @@ fn manifest(task: &Value, step: &Value) -> Value {
         action.insert("results".into(), results.clone());
     }
     for field in ["image", "workingDir", "command", "args", "env", "securityContext"] {
-        if let Some(value) = merged(spec.get("stepTemplate").and_then(|template| template.get(field)), step.get(field)) {
+        if let Some(value) = merged(spec.get("stepTemplate").and_then(|template| template.get(field)), step.get(field))
+        {
             action.insert(field.into(), rewritten(&value, spec));
         }
     }

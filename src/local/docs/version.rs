@@ -4,13 +4,8 @@
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a version of this package follows: the label, the tags of our images and of the bundle, a git tag.
-const MARKS: [&str; 5] = [
-    "app.kubernetes.io/version: \"",
-    "streamgauge:",
-    "streamgauge-java:",
-    "streamgauge-catalog:",
-    "?ref=v",
-];
+const MARKS: [&str; 5] =
+    ["app.kubernetes.io/version: \"", "streamgauge:", "streamgauge-java:", "streamgauge-catalog:", "?ref=v"];
 
 /// The text with this package's version wherever one of its versions stands.
 pub fn stamp(text: &str) -> String {
