@@ -1,5 +1,6 @@
 //! Processes of the sandbox: each in a process group of its own, ended with the sandbox whatever ends it.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -95,8 +96,8 @@ pub fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// A port of 127.0.0.1 that is free at this moment.
-pub fn free_port() -> Result<u16, Error> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(Error::Port)?;
-    Ok(listener.local_addr().map_err(Error::Port)?.port())
+/// An address with a port that is free at this moment.
+pub fn free_port(address: IpAddr) -> Result<SocketAddr, Error> {
+    let listener = std::net::TcpListener::bind((address, 0));
+    listener.and_then(|listener| listener.local_addr()).map_err(|source| Error::Port { address, source })
 }

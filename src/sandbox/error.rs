@@ -1,5 +1,6 @@
 //! Why a sandbox could not start.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use rdkafka::error::KafkaError;
@@ -51,9 +52,14 @@ pub enum Error {
         /// Its log.
         log: PathBuf,
     },
-    /// No free port.
-    #[error("cannot listen on a free port of 127.0.0.1")]
-    Port(#[source] std::io::Error),
+    /// No free port, or not this computer's address.
+    #[error("cannot listen on a free port of {address}")]
+    Port {
+        /// Where.
+        address: IpAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// A file or directory could not be made or removed.
     #[error("cannot write {}", path.display())]
     Write {

@@ -125,13 +125,13 @@ impl Kafka {
 
     async fn broker_once(options: &Options, dir: &Path) -> Result<Self, Error> {
         std::fs::create_dir_all(dir).map_err(|source| Error::Write { path: dir.to_owned(), source })?;
-        let (port, controller) = (free_port()?, free_port()?);
+        let (broker, controller) = (free_port(options.listen)?, free_port(options.listen)?);
         let data = dir.join("data");
         let properties = dir.join("server.properties");
-        let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+        let listeners = format!("PLAINTEXT://{broker},CONTROLLER://{controller}");
         let own = format!(
             "listeners={listeners}\nadvertised.listeners={listeners}\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\nlog.dirs={}\n",
+             controller.quorum.voters=1@{controller}\nlog.dirs={}\n",
             data.display()
         );
         write(&properties, &format!("{SERVER_PROPERTIES}{own}"))?;
@@ -169,9 +169,9 @@ impl Kafka {
         command.retain(|arg| arg != "-XX:TieredStopAtLevel=1" && arg != "-XX:+UseSerialGC");
         command.insert(1, "-XX:MaxGCPauseMillis=20".to_owned());
         let mut child = Child::start("the Kafka broker", &command, &log, false)?;
-        let bootstrap = format!("127.0.0.1:{port}");
+        let bootstrap = broker.to_string();
         let deadline = Instant::now() + READY;
-        while !answers(&bootstrap, port).await {
+        while !answers(&bootstrap).await {
             child.check(&log)?;
             if Instant::now() > deadline {
                 return Err(Error::NotReady { what: "the Kafka broker", seconds: READY.as_secs(), log });
@@ -248,8 +248,8 @@ fn client(bootstrap: &str) -> ClientConfig {
 }
 
 /// Whether the broker tells about itself. A refused connection is seen here first: the client would try for long.
-async fn answers(bootstrap: &str, port: u16) -> bool {
-    if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+async fn answers(bootstrap: &str) -> bool {
+    if tokio::net::TcpStream::connect(bootstrap).await.is_err() {
         return false;
     }
     let bootstrap = bootstrap.to_owned();

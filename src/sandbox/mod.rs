@@ -1,6 +1,6 @@
 //! What a run needs, on this computer: real Kafka and Prometheus, a stand-in for Heron, an inbox for Slack.
 //!
-//! No other module knows this one. Everything listens on free ports of 127.0.0.1 and ends with the [`Sandbox`].
+//! No other module knows this one. Everything listens on free ports of one address and ends with the [`Sandbox`].
 
 mod child;
 mod error;
@@ -11,6 +11,7 @@ pub mod seed;
 pub mod slack;
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,6 +36,10 @@ pub struct Options {
     /// Where data and logs are kept; a second sandbox beside the first takes the name with -2 behind it
     #[arg(long, value_name = "DIR", default_value = "out/sandbox")]
     pub dir: PathBuf,
+
+    /// The address of this computer to listen on; nothing there asks for a password, so let only test machines reach it
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub listen: IpAddr,
 
     /// How many ad events the topic ads-events holds
     #[arg(long, value_name = "N", default_value_t = 700_000)]
@@ -135,7 +140,7 @@ impl Sandbox {
         let (dir, lock) = claim(&options.dir)?;
         let heron = Heron::start(&options, &dir).await?;
         let inbox = Inbox::default();
-        let slack = Server::start(inbox.router()).await?;
+        let slack = Server::start(options.listen, inbox.router()).await?;
         let targets = format!("{}/targets", heron.sink_url());
         let (kafka, prometheus) =
             tokio::try_join!(Kafka::start(&options, &dir), Prometheus::start(&options, &dir, &targets))?;
@@ -218,9 +223,10 @@ struct Server {
 }
 
 impl Server {
-    async fn start(router: axum::Router) -> Result<Self, Error> {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.map_err(Error::Port)?;
-        let url = format!("http://{}", listener.local_addr().map_err(Error::Port)?);
+    async fn start(address: IpAddr, router: axum::Router) -> Result<Self, Error> {
+        let failed = |source| Error::Port { address, source };
+        let listener = tokio::net::TcpListener::bind((address, 0)).await.map_err(failed)?;
+        let url = format!("http://{}", listener.local_addr().map_err(failed)?);
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::warn!("a server of the sandbox ended: {error}");

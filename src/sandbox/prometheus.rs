@@ -34,21 +34,21 @@ impl Prometheus {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::start_once(&dir, &config).await {
+            match Self::start_once(options, &dir, &config).await {
                 Err(Error::Ended { log, .. }) if tries < PORT_TRIES && port_was_taken(&log) => {}
                 outcome => return outcome,
             }
         }
     }
 
-    async fn start_once(dir: &Path, config: &Path) -> Result<Self, Error> {
-        let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
+    async fn start_once(options: &Options, dir: &Path, config: &Path) -> Result<Self, Error> {
+        let address = free_port(options.listen)?;
+        let url = format!("http://{address}");
         let command = [
             "prometheus".to_owned(),
             format!("--config.file={}", config.display()),
             format!("--storage.tsdb.path={}", dir.join("data").display()),
-            format!("--web.listen-address=127.0.0.1:{port}"),
+            format!("--web.listen-address={address}"),
             "--log.level=warn".to_owned(),
         ];
         let log = dir.join("prometheus.log");

@@ -219,8 +219,12 @@ async fn webhook(State(inbox): State<Inbox>, Path(path): Path<String>, body: Byt
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
     use crate::sandbox::Server;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     async fn post(server: &Server, token: &str, body: Value) -> (u16, Value) {
         let url = format!("{}/api/chat.postMessage", server.url());
@@ -231,7 +235,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_is_kept_and_has_a_permalink() {
         let inbox = Inbox::default();
-        let server = Server::start(inbox.router()).await.unwrap();
+        let server = Server::start(LOOPBACK, inbox.router()).await.unwrap();
         let (status, answer) = post(&server, TOKEN, json!({"channel": "C1", "text": "hello"})).await;
         assert_eq!((status, &answer["ok"]), (200, &json!(true)));
         let ts = answer["ts"].as_str().unwrap();
@@ -244,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_slack_would_refuse_is_refused_with_ok_false_on_200() {
-        let server = Server::start(Inbox::default().router()).await.unwrap();
+        let server = Server::start(LOOPBACK, Inbox::default().router()).await.unwrap();
         let block = json!({"type": "section", "text": {"type": "mrkdwn", "text": "x".repeat(3001)}});
         for (token, body, error) in [
             ("xoxb-other", json!({"channel": "C1", "text": "a"}), "invalid_auth"),
@@ -260,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn faults_come_once_and_in_order() {
         let inbox = Inbox::default();
-        let server = Server::start(inbox.router()).await.unwrap();
+        let server = Server::start(LOOPBACK, inbox.router()).await.unwrap();
         inbox.fail_next(Fault::RateLimited(1));
         inbox.fail_next(Fault::Error("is_archived".to_owned()));
         let mut outcomes = Vec::new();
@@ -279,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn the_webhook_answers_in_plain_text() {
         let inbox = Inbox::default();
-        let server = Server::start(inbox.router()).await.unwrap();
+        let server = Server::start(LOOPBACK, inbox.router()).await.unwrap();
         let send = async |path: &str| {
             let request =
                 reqwest::Client::new().post(format!("{}{path}", server.url())).json(&json!({"text": "hello"}));

@@ -29,7 +29,10 @@ fn names(list: &Value) -> Vec<&str> {
 #[test]
 fn the_readme_has_no_command_that_nobody_runs() {
     let commands = commands();
-    let programs: Vec<&str> = commands.iter().map(|line| line.split("  ").next().unwrap()).collect();
+    // What a user may take instead of ours, and the tests do not bring.
+    let elsewhere = ["docker ", "skopeo ", "kind ", "ctr ", "syft ", "trivy ", "rust-audit-info "];
+    let ours = commands.iter().filter(|line| !elsewhere.iter().any(|tool| line.starts_with(tool)));
+    let programs: Vec<&str> = ours.map(|line| line.split("  ").next().unwrap()).collect();
     assert_eq!(
         programs,
         [
@@ -43,6 +46,7 @@ fn the_readme_has_no_command_that_nobody_runs() {
             "kubectl apply -f config/secrets/slack.yaml",
             "kubectl create -f pipelines/performance-test/samples/performance-test.yaml",
             "tkn bundle push registry.example/team/streamgauge-catalog:0.1.0",
+            "hack/image",
         ]
     );
     let ci = std::fs::read_to_string(".ci/run").unwrap();

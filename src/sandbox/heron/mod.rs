@@ -55,6 +55,7 @@ impl Heron {
         let dir = dir.join("heron");
         super::kafka::remove_dir(&dir)?;
         std::fs::create_dir_all(&dir).map_err(|source| Error::Write { path: dir.clone(), source })?;
+        let listen = options.listen;
         let settings = Settings {
             cluster: options.heron_cluster.clone(),
             dir,
@@ -67,10 +68,10 @@ impl Heron {
         };
         let cluster = Cluster(Arc::new(Shared { settings, jobs: Mutex::default() }));
         Ok(Self {
-            api: Server::start(api::router(cluster.clone())).await?,
-            tracker: Server::start(tracker::router(cluster.clone(), tracker::Generation::V0205)).await?,
-            legacy: Server::start(tracker::router(cluster.clone(), tracker::Generation::V0204)).await?,
-            sink: Server::start(sink::router(cluster.clone())).await?,
+            api: Server::start(listen, api::router(cluster.clone())).await?,
+            tracker: Server::start(listen, tracker::router(cluster.clone(), tracker::Generation::V0205)).await?,
+            legacy: Server::start(listen, tracker::router(cluster.clone(), tracker::Generation::V0204)).await?,
+            sink: Server::start(listen, sink::router(cluster.clone())).await?,
             cluster,
         })
     }
