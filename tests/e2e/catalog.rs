@@ -8,7 +8,10 @@ use crate::cluster::Namespace;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Where the rendered catalog has images, and which of the two.
+/// The images as the manifests have them, whatever the parameter's name.
+const OURS_UNNAMED: [&str; 2] = ["streamgauge:", "streamgauge-java:"];
+
+/// The same with a registry of one's own.
 const OURS: [&str; 2] = ["registry.example/team/streamgauge:9.9.9", "registry.example/team/streamgauge-java:9.9.9"];
 
 const IMAGES: &str = "images:
@@ -46,9 +49,10 @@ fn images(documents: &[Value]) -> Vec<[String; 4]> {
     let mut found = Vec::new();
     for document in documents {
         for param in document["spec"]["params"].as_array().into_iter().flatten() {
-            if text(&param["name"]).ends_with("image") || text(&param["default"]).contains("streamgauge") {
+            let default = text(&param["default"]);
+            if text(&param["name"]).ends_with("image") || OURS_UNNAMED.iter().any(|image| default.contains(image)) {
                 let [kind, name] = [text(&document["kind"]), text(&document["metadata"]["name"])];
-                found.push([kind, name, text(&param["name"]), text(&param["default"])]);
+                found.push([kind, name, text(&param["name"]), default]);
             }
         }
     }

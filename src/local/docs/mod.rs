@@ -114,9 +114,10 @@ fn pages(root: &Path) -> Result<Pages, Error> {
     for part in ["tasks", "pipelines", "config"] {
         versions(&root.join(part), &mut pages)?;
     }
-    let readme = root.join("README.md");
-    if readme.exists() {
-        pages.insert(readme.clone(), version::stamp(&read(&readme)?));
+    for file in ["README.md", "kustomization.yaml"].map(|name| root.join(name)).into_iter().filter(|path| path.exists())
+    {
+        let text = version::stamp(&read(&file)?);
+        pages.insert(file, text);
     }
     for folder in folders(&root.join("tasks"))? {
         let task = entry(&folder, &pages)?;
