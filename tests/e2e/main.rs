@@ -5,6 +5,7 @@
 
 mod catalog;
 mod cluster;
+mod triggers;
 
 use cluster::{Namespace, succeeded};
 
