@@ -100,6 +100,14 @@ pub struct EnvVar {
     pub value: String,
 }
 
+/// A volume in a step.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub name: String,
+}
+
 /// A step, or what all steps share (`stepTemplate`).
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -116,6 +124,8 @@ pub struct StepSpec {
     pub env: Vec<EnvVar>,
     /// Where it runs.
     pub working_dir: String,
+    /// The volumes it sees: for clusters.
+    pub volume_mounts: Vec<VolumeMount>,
     /// The longest that it may take.
     pub timeout: Option<String>,
     /// `continue` or `stopAndFail`.
