@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cluster::Namespace;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// The images as the manifests have them, whatever the parameter's name.
 const OURS_UNNAMED: [&str; 2] = ["streamgauge:", "streamgauge-java:"];
@@ -24,7 +24,7 @@ const IMAGES: &str = "images:
 ";
 
 /// The YAML files below these folders of the repository for which `wanted` says so, by their path.
-fn files(folders: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+pub fn files(folders: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut left: Vec<PathBuf> = folders.iter().map(|folder| Path::new(ROOT).join(folder)).collect();
     let mut found = Vec::new();
     while let Some(path) = left.pop() {
@@ -39,7 +39,7 @@ fn files(folders: &[&str], wanted: impl Fn(&str) -> bool) -> Vec<String> {
     found
 }
 
-fn documents(yaml: &str) -> Vec<Value> {
+pub fn documents(yaml: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(yaml).unwrap()
 }
 
@@ -79,7 +79,7 @@ fn relative(from: &Path, to: &str) -> String {
     format!("{}{}", "../".repeat(up), to.trim_start_matches('/'))
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     if from.is_dir() {
         std::fs::create_dir_all(to).unwrap();
         for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
@@ -149,8 +149,14 @@ fn who_starts_runs_may_do_that_and_no_more() {
     }
 }
 
+/// The shell lines of a README that begin with these words.
+pub fn shell_block<'a>(readme: &'a str, words: &str) -> &'a str {
+    let block = readme.split("```sh\n").find(|block| block.starts_with(words)).unwrap();
+    block.split("\n```").next().unwrap()
+}
+
 /// The words of a command as a shell splits them, without the program.
-fn words(command: &str) -> Vec<String> {
+pub fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in command.replace("\\\n", " ").split('\'').enumerate() {
         let glue = |words: &mut Vec<String>, text: &str| match words.last_mut() {
@@ -188,8 +194,7 @@ fn the_readmes_tkn_lines_start_what_the_samples_describe() {
     assert_eq!(readmes.len(), 6);
     for readme in readmes {
         let text = std::fs::read_to_string(&readme).unwrap();
-        let command = text.split("```sh\n").find(|block| block.starts_with("tkn ")).unwrap();
-        let command = command.split("\n```").next().unwrap().replace("--showlog", "--dry-run");
+        let command = shell_block(&text, "tkn ").replace("--showlog", "--dry-run");
         let arguments = words(&command);
         let answer = space.tkn(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
         let started = documents(&answer.text()).remove(0);

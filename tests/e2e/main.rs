@@ -5,6 +5,7 @@
 
 mod catalog;
 mod cluster;
+mod resolvers;
 mod triggers;
 
 use cluster::{Namespace, succeeded};
