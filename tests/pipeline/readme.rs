@@ -1,4 +1,4 @@
-//! Every command of README.md is run: `hack/demo` and `hack/test` by continuous integration, the others here.
+//! Every command of README.md is run: `hack/demo`, `hack/test` and `hack/e2e` by continuous integration, the others here or there.
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +39,7 @@ fn the_readme_has_no_command_that_nobody_runs() {
             "hack/demo",
             "hack/demo --transformer-parallelism 29",
             "hack/test",
+            "hack/e2e",
             "target/release/streamgauge run pipelines/performance-test/performance-test.yaml",
             "kustomize edit set image streamgauge=registry.example/team/streamgauge:0.1.0 \
              streamgauge-java=registry.example/team/streamgauge-java:0.1.0",
@@ -50,7 +51,7 @@ fn the_readme_has_no_command_that_nobody_runs() {
         ]
     );
     let ci = std::fs::read_to_string(".ci/run").unwrap();
-    for command in ["hack/test ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
+    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
         assert!(ci.contains(command), ".ci/run does not run {command}");
     }
 }
