@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Error;
@@ -38,8 +37,8 @@ pub struct Request {
 pub struct Resolved {
     /// Its name.
     pub task: String,
-    /// What to do.
-    pub spec: Arc<TaskSpec>,
+    /// What to do; a Task inside the pipeline has the pipeline's variables replaced.
+    pub spec: TaskSpec,
     /// Whether it stands in the pipeline itself, and so sees the pipeline's parameters.
     pub inline: bool,
 }
@@ -93,7 +92,7 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     let mut problems = Vec::new();
     let params = params(&spec.params, &run, &request.params, &mut problems);
     let workspaces = workspaces(&spec.workspaces, &run, &request.workspaces, root, &mut problems)?;
-    let resolved = resolve(&spec, &documents, request, &mut problems)?;
+    let mut resolved = resolve(&spec, &documents, request, &mut problems)?;
     let dependencies = dependencies(&spec, &mut problems);
     for task in spec.tasks.iter().chain(&spec.finally) {
         if let Some(resolved) = resolved.get(&task.name) {
@@ -108,7 +107,7 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     }
     let run = format!("{name}-{}", suffix());
     for pass in passes(&name, &run, &params, &workspaces, &spec) {
-        substitute(&mut spec, &pass);
+        substitute(&mut spec, &mut resolved, &pass);
     }
     Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, timeouts })
 }
@@ -343,7 +342,7 @@ fn resolve(
         };
         match spec {
             Some(spec) => {
-                found.insert(task.name.clone(), Resolved { task: name, spec: Arc::new(spec), inline });
+                found.insert(task.name.clone(), Resolved { task: name, spec, inline });
             }
             None => problems.push(format!(
                 "task {:?}: there is no Task {name:?} in {}; name its folder with --tasks",
@@ -391,12 +390,15 @@ fn fits(
     if task.retries > 0 && task.on_error.as_deref() == Some("continue") {
         problems.push(format!("task {name:?}: onError continue and retries exclude each other"));
     }
-    for limit in task.timeout.iter().filter(|limit| !limit.contains("$(")) {
+    for limit in &task.timeout {
         if let Err(why) = duration(limit) {
             problems.push(format!("task {name:?}: timeout: {why}"));
         }
     }
     for step in &spec.steps {
+        if let Some(Err(why)) = step.timeout.as_deref().map(duration) {
+            problems.push(format!("task {name:?}: step {:?} of {}: timeout: {why}", step.name, resolved.task));
+        }
         let template = spec.step_template.as_ref();
         if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
             problems.push(format!("task {name:?}: step {:?} of {} has no command", step.name, resolved.task));
@@ -521,12 +523,12 @@ fn passes(
     [first, context, workspaces]
 }
 
-fn substitute(spec: &mut PipelineSpec, pass: &Variables) {
+fn substitute(spec: &mut PipelineSpec, resolved: &mut BTreeMap<String, Resolved>, pass: &Variables) {
     for task in spec.tasks.iter_mut().chain(&mut spec.finally) {
         apply(task, pass);
-    }
-    for result in &mut spec.results {
-        result.value = pass.value(&result.value);
+        if let Some(inline) = resolved.get_mut(&task.name).filter(|one| one.inline) {
+            pass.scoped(&task.params).task(&mut inline.spec);
+        }
     }
 }
 
@@ -542,6 +544,5 @@ pub fn apply(task: &mut PipelineTask, pass: &Variables) {
     for workspace in &mut task.workspaces {
         workspace.sub_path = pass.text(&workspace.sub_path);
     }
-    task.timeout = task.timeout.as_deref().map(|text| pass.text(text));
     task.on_error = task.on_error.as_deref().map(|text| pass.text(text));
 }

@@ -40,7 +40,7 @@ pub struct Job {
     /// The TaskRun's name.
     pub run: String,
     /// What to do.
-    pub spec: Arc<TaskSpec>,
+    pub spec: TaskSpec,
     /// The parameters it is given.
     pub params: BTreeMap<String, Value>,
     /// The workspaces it is given.
@@ -117,9 +117,13 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
         Ok(passes) => passes,
         Err(message) => return Attempt::failed("TaskRunValidationFailed", message),
     };
+    let mut spec = job.spec.clone();
+    for pass in &passes {
+        pass.task(&mut spec);
+    }
     // The attempt's own timeout halts its steps as the run's end does.
     let (sender, inner) = watch::channel(Halt::No);
-    let work = steps(host, job, &passes, &dir, inner);
+    let work = steps(host, job, &spec, &dir, inner);
     let mut work = std::pin::pin!(work);
     let deadline = async {
         match job.timeout {
@@ -220,12 +224,12 @@ pub fn effective(param: &super::model::ParamSpec, given: Option<&Value>) -> Opti
 }
 
 /// Runs the steps in their order and reads the results after each.
-async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut halt: watch::Receiver<Halt>) -> Attempt {
+async fn steps(host: &Host, job: &Job, spec: &TaskSpec, dir: &Path, mut halt: watch::Receiver<Halt>) -> Attempt {
     let mut failed = None;
-    for (index, step) in job.spec.steps.iter().enumerate() {
+    for (index, step) in spec.steps.iter().enumerate() {
         let name = if step.name.is_empty() { format!("unnamed-{index}") } else { step.name.clone() };
-        let step = merged(step, job.spec.step_template.as_ref());
-        let program = match program(host, passes, &step, dir) {
+        let step = merged(step, spec.step_template.as_ref());
+        let program = match program(host, &step, dir) {
             Ok(program) => program,
             Err(message) => return Attempt::failed("TaskRunValidationFailed", format!("step {name:?}: {message}")),
         };
@@ -245,7 +249,7 @@ async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut hal
                 End::Exit(127)
             }
         };
-        let goes_on = text(passes, step.on_error.as_deref().unwrap_or_default()) == "continue";
+        let goes_on = step.on_error.as_deref() == Some("continue");
         let code = match end {
             End::Halted(_) => {
                 return Attempt { state: TaskState::Cancelled, ..Attempt::failed("TaskRunCancelled", String::new()) };
@@ -365,30 +369,21 @@ fn merged(step: &StepSpec, template: Option<&StepSpec>) -> StepSpec {
     merged
 }
 
-fn text(passes: &[Variables], text: &str) -> String {
-    passes.iter().fold(text.to_owned(), |text, pass| pass.text(&text))
-}
-
-fn list(passes: &[Variables], items: &[String]) -> Vec<String> {
-    passes.iter().fold(items.to_vec(), |items, pass| pass.list(&items))
-}
-
-fn program(host: &Host, passes: &[Variables], step: &StepSpec, dir: &Path) -> Result<Program, String> {
+fn program(host: &Host, step: &StepSpec, dir: &Path) -> Result<Program, String> {
     let mut declared: Vec<(String, String)> = Vec::new();
     for var in &step.env {
-        let value = expand_env(&text(passes, &var.value), &declared);
+        let value = expand_env(&var.value, &declared);
         declared.push((var.name.clone(), value));
     }
-    let expand = |items: Vec<String>| items.into_iter().map(|item| expand_env(&item, &declared)).collect::<Vec<_>>();
-    let mut command = expand(list(passes, &step.command));
-    command.extend(expand(list(passes, &step.args)));
+    let words = step.command.iter().chain(&step.args);
+    let mut command: Vec<String> = words.map(|word| expand_env(word, &declared)).collect();
     let first = command.first_mut().ok_or("has no command")?;
     *first = process::locate(&host.programs, first).display().to_string();
     let timeout = match &step.timeout {
-        Some(limit) => duration(&text(passes, limit))?,
+        Some(limit) => duration(limit)?,
         None => None,
     };
-    let work = dir.join(text(passes, &step.working_dir));
+    let work = dir.join(&step.working_dir);
     std::fs::create_dir_all(&work).map_err(|error| format!("cannot make {}: {error}", work.display()))?;
     let env = host.env.iter().cloned().chain(declared).collect();
     Ok(Program { command, env, dir: work, timeout })
