@@ -585,7 +585,9 @@ impl Run {
     /// a run that was ended at once it tells nothing about those that never came to their turn.
     fn settle_places(&mut self) {
         let failed = |task: &PipelineTask| match self.places.get(&task.name) {
-            Some(Place::Ended(report)) => report.state != TaskState::Succeeded && !report.ignored,
+            Some(Place::Ended(report)) => {
+                report.state != TaskState::Succeeded && task.on_error.as_deref() != Some("continue")
+            }
             _ => false,
         };
         let at_once = self.over == Over::Run || self.cancelled == Cancel::AtOnce;
@@ -690,9 +692,9 @@ impl Count {
         reasons.sort_by(|one, other| one.name.cmp(&other.name));
         Self {
             completed: tasks.len(),
-            failed: count(|task| task.state != TaskState::Succeeded && (!task.cancelled_by_user() || task.ignored)),
+            failed: count(|task| task.state != TaskState::Succeeded && !task.cancelled_by_user()),
             ignored: count(|task| task.ignored),
-            cancelled: count(|task| task.cancelled_by_user() && !task.ignored),
+            cancelled: count(TaskReport::cancelled_by_user),
             skipped,
             invalid: reasons.into_iter().map(|task| task.reason.clone()).collect(),
         }

@@ -8,9 +8,9 @@ use super::error::Error;
 use super::load;
 use super::model::{
     Document, ParamSpec, PipelineSpec, PipelineTask, Reference, Resource, RunSpec, TaskSpec, Timeouts,
-    WorkspaceBinding, WorkspaceSpec,
+    RunWorkspace, StepSpec, WorkspaceBinding, WorkspaceSpec,
 };
-use super::task::{duration, effective};
+use super::task::duration;
 use super::value::{Type, Value};
 use super::vars::{self, Variables};
 use crate::step::KeyValue;
@@ -61,10 +61,32 @@ pub struct Plan {
     /// The run's parameters, with defaults.
     pub params: BTreeMap<String, Value>,
     /// The run's workspaces.
-    pub workspaces: BTreeMap<String, PathBuf>,
+    pub workspaces: BTreeMap<String, Folder>,
     /// How long it may take.
     pub timeouts: Limits,
 }
+
+/// What a run binds to a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Folder {
+    /// A folder for all tasks, as a volume is.
+    Shared(PathBuf),
+    /// `emptyDir`: a new folder for each try of each task; the path is what to make in it.
+    New(PathBuf),
+}
+
+impl Folder {
+    /// A folder in it.
+    pub fn join(&self, path: &str) -> Self {
+        match self {
+            Self::Shared(folder) => Self::Shared(folder.join(path)),
+            Self::New(folder) => Self::New(folder.join(path)),
+        }
+    }
+}
+
+/// What Tekton gives a run, and a task, that name no timeout (`default-timeout-minutes`).
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// How long a run may take.
 #[derive(Debug, Default)]
@@ -75,6 +97,16 @@ pub struct Limits {
     pub tasks: Option<Duration>,
     /// `finally`.
     pub finally: Option<Duration>,
+    /// Whether the tasks, and `finally`, are told to have no limit.
+    endless: [bool; 2],
+}
+
+impl Limits {
+    /// How long a task may take that names no timeout itself.
+    pub fn of_task(&self, finally: bool) -> Option<Duration> {
+        let of_part = if finally { self.finally } else { self.tasks };
+        (!self.endless[usize::from(finally)]).then(|| of_part.unwrap_or_default().max(DEFAULT_TIMEOUT))
+    }
 }
 
 struct Chosen {
@@ -90,7 +122,7 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     let chosen = choose(&documents, request)?;
     let Chosen { kind, name, mut spec, run } = chosen;
     let mut problems = Vec::new();
-    let params = params(&spec.params, &run, &request.params, &mut problems);
+    let params = params(kind, &spec.params, &run, &request.params, &mut problems);
     let workspaces = workspaces(&spec.workspaces, &run, &request.workspaces, root, &mut problems)?;
     let mut resolved = resolve(&spec, &documents, request, &mut problems)?;
     let dependencies = dependencies(&spec, &mut problems);
@@ -98,16 +130,34 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
         if let Some(resolved) = resolved.get(&task.name) {
             fits(&spec, task, resolved, &workspaces, &mut problems);
             undeclared(&spec, task, resolved, &mut problems);
+            outside(&params, task, resolved, &mut problems);
+        }
+    }
+    for result in &spec.results {
+        let names: Vec<&str> = result.value.strings().into_iter().flat_map(vars::names).collect();
+        if names.is_empty() || names.iter().any(|name| any_result_reference(name).is_none()) {
+            problems.push(format!("result {:?}: {} is not made of results of tasks", result.name, result.value));
         }
     }
     let timeouts = limits(&run.timeouts, &mut problems);
-    if !problems.is_empty() {
+    let refused = |problems: Vec<String>| {
         let file = request.file.display();
-        return Err(Error::Resources(problems.into_iter().map(|problem| format!("{file}: {problem}")).collect()));
+        Error::Resources(problems.into_iter().map(|problem| format!("{file}: {problem}")).collect())
+    };
+    if !problems.is_empty() {
+        return Err(refused(problems));
     }
     let run = format!("{name}-{}", suffix());
     for pass in passes(&name, &run, &params, &workspaces, &spec) {
         substitute(&mut spec, &mut resolved, &pass);
+    }
+    for task in spec.tasks.iter().chain(&spec.finally) {
+        if let Some(resolved) = resolved.get(&task.name) {
+            fits_now(task, resolved, &mut problems);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(refused(problems));
     }
     Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, timeouts })
 }
@@ -210,6 +260,7 @@ fn around(name: &str, spec: &TaskSpec) -> PipelineSpec {
 }
 
 fn params(
+    kind: &str,
     declared: &[ParamSpec],
     run: &RunSpec,
     given: &[KeyValue],
@@ -225,26 +276,71 @@ fn params(
     }
     let mut values = BTreeMap::new();
     for param in declared {
-        let texts: Vec<&str> = given.iter().filter(|one| one.key == param.name).map(|one| one.value.as_str()).collect();
-        let of_run = run.params.iter().find(|one| one.name == param.name).map(|one| one.value.clone());
-        let given = match read(param.kind(), &texts) {
-            Ok(value) => value.or(of_run),
-            Err(why) => {
-                problems.push(format!("parameter {:?}: {why}", param.name));
-                continue;
+        let name = &param.name;
+        let texts: Vec<&str> = given.iter().filter(|one| one.key == *name).map(|one| one.value.as_str()).collect();
+        let of_run = run.params.iter().find(|one| one.name == *name).map(|one| one.value.clone());
+        match read(param.kind(), &texts).map(|value| value.or(of_run)) {
+            Ok(Some(value)) if value.kind() == param.kind() => {
+                problems.extend(unfit(kind, param, &value).map(|why| format!("parameter {name:?}: {why}")));
+                values.insert(name.clone(), value);
             }
-        };
-        match effective(param, given.as_ref()) {
-            Some(value) if value.kind() == param.kind() => {
-                values.insert(param.name.clone(), value);
+            Ok(Some(value)) => {
+                problems.push(format!("parameter {name:?} must be {}, got {}", param.kind(), value.kind()));
             }
-            Some(value) => {
-                problems.push(format!("parameter {:?} must be {}, got {}", param.name, param.kind(), value.kind()));
-            }
-            None => problems.push(format!("parameter {0:?} is missing: --param {0}=…", param.name)),
+            Ok(None) if param.default.is_some() => {}
+            Ok(None) => problems.push(format!("parameter {name:?} is missing: --param {name}=…")),
+            Err(why) => problems.push(format!("parameter {name:?}: {why}")),
         }
     }
+    defaults(declared, &mut values, problems);
     values
+}
+
+/// Why Tekton would refuse a run with this value, or do with it what nobody means.
+fn unfit(kind: &str, param: &ParamSpec, value: &Value) -> Option<String> {
+    let result = value.strings().into_iter().flat_map(vars::names).find(|name| any_result_reference(name).is_some());
+    if let Some(result) = result {
+        return Some(format!("$({result}) is a result, and Tekton refuses a run with one in its parameters"));
+    }
+    let (Value::Object(given), keys) = (value, param.keys()) else { return None };
+    // A Task's run fills in the default's keys, a Pipeline's does not.
+    let filled = |key: &String| kind == "TaskRun" && matches!(&param.default, Some(Value::Object(map)) if map.contains_key(key));
+    let missing: Vec<String> = keys.into_iter().filter(|key| !given.contains_key(key) && !filled(key)).collect();
+    (!missing.is_empty()).then(|| format!("the keys {} are missing", missing.join(", ")))
+}
+
+/// Fills in the defaults; they may hold other parameters.
+fn defaults(declared: &[ParamSpec], values: &mut BTreeMap<String, Value>, problems: &mut Vec<String>) {
+    let mut known = Variables::default();
+    for (name, value) in &*values {
+        known.set_param(name, value);
+    }
+    let left = |values: &BTreeMap<String, Value>| -> Vec<(String, Value)> {
+        let left = declared.iter().filter(|param| !values.contains_key(&param.name));
+        left.filter_map(|param| Some((param.name.clone(), param.default.clone()?))).collect()
+    };
+    // Strings first, as soon as all that they hold is known; then arrays and objects, which may hold strings.
+    loop {
+        let ready = left(values).into_iter().find(|(_, value)| {
+            let names = value.strings().into_iter().flat_map(vars::names);
+            value.kind() == Type::String && names.filter(|name| name.starts_with("params.")).all(|name| known.knows(name))
+        });
+        let Some((name, Value::String(text))) = ready else { break };
+        let value = Value::String(known.text(&text));
+        known.set_param(&name, &value);
+        values.insert(name, value);
+    }
+    for (name, value) in left(values) {
+        let value = match value {
+            Value::String(text) => {
+                problems.push(format!("parameter {name:?}: its default {text} refers to none, or to itself"));
+                continue;
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| known.text(item)).collect()),
+            object @ Value::Object(_) => known.value(&object),
+        };
+        values.insert(name, value);
+    }
 }
 
 /// A parameter's value from the command line.
@@ -269,7 +365,7 @@ fn workspaces(
     given: &[KeyValue],
     root: &Path,
     problems: &mut Vec<String>,
-) -> Result<BTreeMap<String, PathBuf>, Error> {
+) -> Result<BTreeMap<String, Folder>, Error> {
     let system = |path: &Path| {
         let doing = format!("make {}", path.display());
         move |source| Error::System { doing, source }
@@ -279,27 +375,36 @@ fn workspaces(
     }
     let mut bound = BTreeMap::new();
     for workspace in declared {
-        let of_run = run.workspaces.iter().any(|one| one.name == workspace.name && one.empty_dir.is_some());
-        let given = given.iter().find(|one| one.key == workspace.name).map(|one| one.value.as_str());
-        let path = match (given, of_run) {
-            (Some("emptyDir"), _) | (None, true) => root.join("workspaces").join(&workspace.name),
-            (Some(path), _) => std::path::absolute(path).map_err(system(Path::new(path)))?,
-            (None, false) if workspace.optional => continue,
-            (None, false) => {
+        let name = &workspace.name;
+        let of_run = run.workspaces.iter().find(|one| one.name == *name);
+        let given = given.iter().find(|one| one.key == *name).map(|one| one.value.as_str());
+        let source = given.or(of_run.and_then(RunWorkspace::source));
+        let sub_path = of_run.filter(|_| given.is_none()).map(|one| one.sub_path.as_str()).unwrap_or_default();
+        let folder = match source {
+            Some("emptyDir") => Folder::New(PathBuf::from(sub_path)),
+            Some("volumeClaimTemplate") => Folder::Shared(root.join("workspaces").join(name).join(sub_path)),
+            Some(path) => Folder::Shared(std::path::absolute(path).map_err(system(Path::new(path)))?),
+            None if workspace.optional && of_run.is_none() => continue,
+            None if of_run.is_some() => {
+                problems.push(format!("workspace {name:?} is of the cluster: give a folder, --workspace {name}=DIR"));
+                continue;
+            }
+            None => {
                 problems.push(format!(
-                    "workspace {0:?} is missing: --workspace {0}=DIR, or {0}=emptyDir for a new folder",
-                    workspace.name
+                    "workspace {name:?} is missing: --workspace {name}=DIR, or {name}=volumeClaimTemplate for a new folder"
                 ));
                 continue;
             }
         };
-        // What a pipeline can do without is brought to it: a folder that is not there is a slip of the pen.
-        if workspace.optional && given.is_some_and(|dir| dir != "emptyDir") && !path.exists() {
-            problems.push(format!("workspace {:?}: {} does not exist", workspace.name, path.display()));
-            continue;
+        if let Folder::Shared(path) = &folder {
+            // What a pipeline can do without is brought to it: a folder that is not there is a slip of the pen.
+            if workspace.optional && given.is_some_and(|dir| dir != "volumeClaimTemplate") && !path.exists() {
+                problems.push(format!("workspace {name:?}: {} does not exist", path.display()));
+                continue;
+            }
+            std::fs::create_dir_all(path).map_err(system(path))?;
         }
-        std::fs::create_dir_all(&path).map_err(system(&path))?;
-        bound.insert(workspace.name.clone(), path);
+        bound.insert(name.clone(), folder);
     }
     Ok(bound)
 }
@@ -359,11 +464,21 @@ fn fits(
     pipeline: &PipelineSpec,
     task: &PipelineTask,
     resolved: &Resolved,
-    bound: &BTreeMap<String, PathBuf>,
+    bound: &BTreeMap<String, Folder>,
     problems: &mut Vec<String>,
 ) {
     let spec = &resolved.spec;
     let name = &task.name;
+    for param in &spec.params {
+        let refers = |text: &str| vars::names(text).into_iter().any(|name| name.starts_with("params"));
+        if param.default.as_ref().is_some_and(|default| default.strings().into_iter().any(refers)) {
+            problems.push(format!(
+                "task {name:?}: the default of {:?} refers to another parameter: a Task's run sees only that one's default, \
+                 so a cluster would not do what is meant",
+                param.name
+            ));
+        }
+    }
     for param in spec.params.iter().filter(|param| param.default.is_none()) {
         if !task.params.iter().any(|given| given.name == param.name) {
             problems.push(format!("task {name:?} does not give the parameter {:?} of {}", param.name, resolved.task));
@@ -432,12 +547,69 @@ fn undeclared(pipeline: &PipelineSpec, task: &PipelineTask, resolved: &Resolved,
     }
 }
 
-/// The variables `tasks.…` that a task uses, in its params, conditions and workspaces.
+/// Whether the values that a task now has fit its Task and its conditions.
+fn fits_now(task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+    let name = &task.name;
+    if task.when.iter().any(|when| when.values.is_empty()) {
+        problems.push(format!("task {name:?}: when: the values are empty, and Tekton refuses such a run"));
+    }
+    for param in &resolved.spec.params {
+        let given = task.params.iter().find(|given| given.name == param.name).map(|given| &given.value);
+        if let Some(value @ Value::Object(_)) = given
+            && let Some(why) = unfit("TaskRun", param, value)
+        {
+            problems.push(format!("task {name:?}: parameter {:?}: {why}", param.name));
+        }
+    }
+    if resolved.inline {
+        problems.extend(strays(&resolved.spec).into_iter().map(|why| format!("task {name:?}: {why}")));
+    }
+}
+
+/// An array's element that is not there.
+fn outside(params: &BTreeMap<String, Value>, task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+    let given = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let inline = task.task_spec.iter().flat_map(|spec| &spec.steps).filter(|_| resolved.inline).flat_map(StepSpec::texts);
+    for variable in given.chain(when).chain(inline).flat_map(vars::names) {
+        let element = variable.strip_prefix("params.").and_then(|rest| rest.strip_suffix(']')?.split_once('['));
+        let Some((name, index)) = element else { continue };
+        let own = resolved.spec.params.iter().any(|param| param.name == name);
+        if let (Some(Value::Array(items)), Ok(index)) = (params.get(name), index.parse::<usize>())
+            && index >= items.len()
+            && !own
+        {
+            problems.push(format!("task {:?}: $({variable}): {name:?} has {} elements", task.name, items.len()));
+        }
+    }
+}
+
+/// The texts of a Task inside the pipeline for which Tekton refuses to create its TaskRun: a value that was put in holds
+/// a variable of a parameter that the Task does not declare.
+pub fn strays(spec: &TaskSpec) -> Vec<String> {
+    let unknown = |name: &&str| {
+        let context = name.strip_prefix("context.taskRun.").is_some_and(|rest| !["name", "namespace", "uid"].contains(&rest))
+            || name.strip_prefix("context.task.").is_some_and(|rest| !["name", "retry-count"].contains(&rest));
+        context || name.starts_with("params") && super::check::param_of(&spec.params, name).is_none()
+    };
+    let texts = spec.steps.iter().chain(&spec.step_template).flat_map(StepSpec::texts);
+    let stray = texts.filter_map(|text| Some((text, vars::names(text).into_iter().find(unknown)?)));
+    let told = stray.map(|(text, name)| {
+        format!(
+            "$({name}) in {text:?} is no parameter of the Task, and Tekton refuses to run it; give such a value as a \
+             parameter of the Task, under a name that the pipeline does not have"
+        )
+    });
+    told.collect()
+}
+
+/// The variables `tasks.…` that a task uses: in its params, conditions and workspaces, and in a Task inside the pipeline.
 pub fn references(task: &PipelineTask) -> Vec<String> {
     let params = task.params.iter().flat_map(|param| param.value.strings());
     let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
     let paths = task.workspaces.iter().map(|workspace| workspace.sub_path.as_str());
-    let names = params.chain(when).chain(paths).flat_map(vars::names);
+    let inline = task.task_spec.iter().flat_map(|spec| spec.steps.iter().chain(&spec.step_template));
+    let names = params.chain(when).chain(paths).chain(inline.flat_map(StepSpec::texts)).flat_map(vars::names);
     names.filter(|name| name.starts_with("tasks.")).map(str::to_owned).collect()
 }
 
@@ -451,13 +623,25 @@ pub fn result_reference(name: &str) -> Option<(&str, &str)> {
     Some((task, result))
 }
 
+/// The same of `tasks` or `finally`.
+fn any_result_reference(name: &str) -> Option<(&str, &str)> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-[]*'\"".contains(c));
+    let parts = name.strip_prefix("tasks.").or_else(|| name.strip_prefix("finally."))?.split_once(".results.")?;
+    plain.then_some(parts)
+}
+
+/// The tasks and results that a task uses.
+pub fn used_results(task: &PipelineTask) -> Vec<(String, String)> {
+    let owned = |(task, result): (&str, &str)| (task.to_owned(), result.to_owned());
+    references(task).iter().filter_map(|name| result_reference(name)).map(owned).collect()
+}
+
 /// What each task waits for: the tasks it names in `runAfter`, and those whose results it uses.
 pub fn dependencies(spec: &PipelineSpec, problems: &mut Vec<String>) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<&str> = spec.tasks.iter().map(|task| task.name.as_str()).collect();
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for task in &spec.tasks {
-        let references = references(task);
-        let used = references.iter().filter_map(|name| result_reference(name)).map(|(task, _)| task.to_owned());
+        let used = used_results(task).into_iter().map(|(task, _)| task);
         let waits: BTreeSet<String> = task.run_after.iter().cloned().chain(used).collect();
         for unknown in waits.iter().filter(|name| !names.contains(name.as_str())) {
             problems.push(format!("task {:?} waits for {unknown:?}, which is no task of the pipeline", task.name));
@@ -488,14 +672,30 @@ pub fn dependencies(spec: &PipelineSpec, problems: &mut Vec<String>) -> BTreeMap
 
 fn limits(timeouts: &Timeouts, problems: &mut Vec<String>) -> Limits {
     let mut limit = |text: &Option<String>| match text.as_deref().map(duration) {
-        Some(Ok(limit)) => limit,
+        Some(Ok(limit)) => Some(limit),
         Some(Err(why)) => {
             problems.push(format!("spec.timeouts: {why}"));
             None
         }
         None => None,
     };
-    Limits { pipeline: limit(&timeouts.pipeline), tasks: limit(&timeouts.tasks), finally: limit(&timeouts.finally) }
+    let (pipeline, tasks, finally) = (limit(&timeouts.pipeline), limit(&timeouts.tasks), limit(&timeouts.finally));
+    // What is left of the whole for the other part; no limit of either leaves none.
+    let rest = |part: Option<Option<Duration>>| {
+        let (Some(whole), Some(part)) = (pipeline?, part?) else { return None };
+        Some(whole.saturating_sub(part))
+    };
+    let whole = pipeline.unwrap_or(Some(DEFAULT_TIMEOUT));
+    let parts = tasks.flatten().unwrap_or_default() + finally.flatten().unwrap_or_default();
+    if whole.is_some_and(|whole| parts > whole) {
+        problems.push("spec.timeouts: tasks and finally take longer than pipeline, 1h when left out".to_owned());
+    }
+    Limits {
+        pipeline: whole,
+        tasks: tasks.unwrap_or_else(|| rest(finally)),
+        finally: finally.unwrap_or_else(|| rest(tasks)),
+        endless: [tasks == Some(None), finally == Some(None)],
+    }
 }
 
 /// The pipeline's passes: parameters, then context, then workspaces, as on a cluster.
@@ -503,7 +703,7 @@ fn passes(
     name: &str,
     run: &str,
     params: &BTreeMap<String, Value>,
-    bound: &BTreeMap<String, PathBuf>,
+    bound: &BTreeMap<String, Folder>,
     spec: &PipelineSpec,
 ) -> [Variables; 3] {
     let mut first = Variables::default();
