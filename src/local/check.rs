@@ -9,6 +9,7 @@ use super::fields;
 use super::load::{self, Raw};
 use super::model::{Document, ParamSpec, PipelineSpec, PipelineTask, Resource, StepSpec, TaskSpec, WorkspaceSpec};
 use super::plan;
+use super::rules;
 use super::value::Type;
 use super::vars;
 use crate::step::{Exit, Failure, StepArgs};
@@ -227,7 +228,7 @@ fn declarations(params: &[ParamSpec], workspaces: &[WorkspaceSpec], notes: &mut 
 }
 
 /// A variable's name and what follows it: `params.x[*]` is `x` and `[*]`.
-fn named<'a>(variable: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+pub fn named<'a>(variable: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     let rest = variable.strip_prefix(prefix)?;
     if let Some(rest) = rest.strip_prefix('.') {
         let end = rest.find(['[', '.']).unwrap_or(rest.len());
@@ -247,6 +248,7 @@ pub fn param_of<'a>(params: &'a [ParamSpec], variable: &str) -> Option<&'a Param
 
 fn task(spec: &TaskSpec, at: &str, programs: &[clap::Command], notes: &mut Notes) {
     declarations(&spec.params, &spec.workspaces, notes);
+    rules::task(spec, at).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     for (index, result) in spec.results.iter().enumerate() {
         described(&format!("{at}.results[{index}]"), &result.description, notes);
     }
@@ -325,6 +327,9 @@ fn style(step: &StepSpec, template: Option<&StepSpec>, at: &str, notes: &mut Not
     if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
         notes.wrong(format!("{at}.command"), "is missing: without it a cluster asks the image's registry");
     }
+    if step.image.is_empty() && template.is_none_or(|template| template.image.is_empty()) {
+        notes.wrong(format!("{at}.image"), "is missing");
+    }
     let context = |pointer: &str| {
         let find =
             |step: &StepSpec| step.security_context.as_ref().and_then(|context| context.pointer(pointer)).cloned();
@@ -379,6 +384,7 @@ fn flags(step: &StepSpec, at: &str, programs: &[clap::Command], notes: &mut Note
 
 fn pipeline(spec: &PipelineSpec, tasks: &BTreeMap<&str, &TaskSpec>, programs: &[clap::Command], notes: &mut Notes) {
     declarations(&spec.params, &spec.workspaces, notes);
+    rules::pipeline(spec).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     let mut problems = Vec::new();
     plan::dependencies(spec, &mut problems);
     for problem in problems {
@@ -429,6 +435,7 @@ fn pipeline(spec: &PipelineSpec, tasks: &BTreeMap<&str, &TaskSpec>, programs: &[
 
 /// A Task inside a pipeline sees the pipeline's parameters, so only its commands and flags are judged.
 fn inline(spec: &TaskSpec, at: &str, programs: &[clap::Command], notes: &mut Notes) {
+    rules::task(spec, at).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     for (index, step) in spec.steps.iter().enumerate() {
         let path = format!("{at}.steps[{index}]");
         style(step, spec.step_template.as_ref(), &path, notes);

@@ -13,6 +13,7 @@ mod load;
 mod model;
 mod plan;
 mod process;
+mod rules;
 pub mod run;
 mod task;
 mod value;

@@ -138,10 +138,12 @@ pub struct StepSpec {
 }
 
 impl StepSpec {
-    /// All texts that may hold variables and reach its process.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let env = self.env.iter().map(|var| &var.value);
-        self.command.iter().chain(&self.args).chain(env).chain([&self.working_dir]).map(String::as_str)
+    /// All texts that may hold variables and reach its process, and where they stand in the step.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
+        let command = self.command.iter().enumerate().map(|(index, text)| (format!("command[{index}]"), text.as_str()));
+        let args = self.args.iter().enumerate().map(|(index, text)| (format!("args[{index}]"), text.as_str()));
+        let env = self.env.iter().map(|var| (format!("env[{}]", var.name), var.value.as_str()));
+        command.chain(args).chain(env).chain([("workingDir".to_owned(), self.working_dir.as_str())])
     }
 }
 

@@ -10,6 +10,7 @@ use super::model::{
     Document, ParamSpec, PipelineSpec, PipelineTask, Reference, Resource, RunSpec, TaskSpec, Timeouts,
     RunWorkspace, StepSpec, WorkspaceBinding, WorkspaceSpec,
 };
+use super::rules;
 use super::task::duration;
 use super::value::{Type, Value};
 use super::vars::{self, Variables};
@@ -133,11 +134,10 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
             outside(&params, task, resolved, &mut problems);
         }
     }
-    for result in &spec.results {
-        let names: Vec<&str> = result.value.strings().into_iter().flat_map(vars::names).collect();
-        if names.is_empty() || names.iter().any(|name| any_result_reference(name).is_none()) {
-            problems.push(format!("result {:?}: {} is not made of results of tasks", result.name, result.value));
-        }
+    problems.extend(rules::pipeline(&spec).into_iter().map(|(path, why)| format!("{path}: {why}")));
+    for (name, resolved) in &resolved {
+        let of_task = |(path, why): rules::Wrong| format!("task {name:?}: Task {}: {path}: {why}", resolved.task);
+        problems.extend(rules::task(&resolved.spec, "spec").into_iter().map(of_task));
     }
     let timeouts = limits(&run.timeouts, &mut problems);
     let refused = |problems: Vec<String>| {
@@ -151,9 +151,11 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     for pass in passes(&name, &run, &params, &workspaces, &spec) {
         substitute(&mut spec, &mut resolved, &pass);
     }
-    for task in spec.tasks.iter().chain(&spec.finally) {
-        if let Some(resolved) = resolved.get(&task.name) {
-            fits_now(task, resolved, &mut problems);
+    for (list, finally) in [(&spec.tasks, false), (&spec.finally, true)] {
+        for task in list {
+            if let Some(resolved) = resolved.get(&task.name) {
+                fits_now(task, finally, resolved, &mut problems);
+            }
         }
     }
     if !problems.is_empty() {
@@ -505,15 +507,7 @@ fn fits(
     if task.retries > 0 && task.on_error.as_deref() == Some("continue") {
         problems.push(format!("task {name:?}: onError continue and retries exclude each other"));
     }
-    for limit in &task.timeout {
-        if let Err(why) = duration(limit) {
-            problems.push(format!("task {name:?}: timeout: {why}"));
-        }
-    }
     for step in &spec.steps {
-        if let Some(Err(why)) = step.timeout.as_deref().map(duration) {
-            problems.push(format!("task {name:?}: step {:?} of {}: timeout: {why}", step.name, resolved.task));
-        }
         let template = spec.step_template.as_ref();
         if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
             problems.push(format!("task {name:?}: step {:?} of {} has no command", step.name, resolved.task));
@@ -548,7 +542,7 @@ fn undeclared(pipeline: &PipelineSpec, task: &PipelineTask, resolved: &Resolved,
 }
 
 /// Whether the values that a task now has fit its Task and its conditions.
-fn fits_now(task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+fn fits_now(task: &PipelineTask, finally: bool, resolved: &Resolved, problems: &mut Vec<String>) {
     let name = &task.name;
     if task.when.iter().any(|when| when.values.is_empty()) {
         problems.push(format!("task {name:?}: when: the values are empty, and Tekton refuses such a run"));
@@ -561,8 +555,14 @@ fn fits_now(task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>
             problems.push(format!("task {name:?}: parameter {:?}: {why}", param.name));
         }
     }
+    for variable in variables_in_values(task, finally) {
+        problems.push(format!(
+            "task {name:?}: Tekton takes $({variable}) in a value for a variable, and fails the run"
+        ));
+    }
     if resolved.inline {
-        problems.extend(strays(&resolved.spec).into_iter().map(|why| format!("task {name:?}: {why}")));
+        let refused = |why| format!("task {name:?}: Tekton refuses to run it with these values: {why}");
+        problems.extend(strays(&resolved.spec).into_iter().map(refused));
     }
 }
 
@@ -570,7 +570,7 @@ fn fits_now(task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>
 fn outside(params: &BTreeMap<String, Value>, task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
     let given = task.params.iter().flat_map(|param| param.value.strings());
     let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
-    let inline = task.task_spec.iter().flat_map(|spec| &spec.steps).filter(|_| resolved.inline).flat_map(StepSpec::texts);
+    let inline = task.task_spec.iter().flat_map(|spec| &spec.steps).filter(|_| resolved.inline).flat_map(StepSpec::texts).map(|(_, text)| text);
     for variable in given.chain(when).chain(inline).flat_map(vars::names) {
         let element = variable.strip_prefix("params.").and_then(|rest| rest.strip_suffix(']')?.split_once('['));
         let Some((name, index)) = element else { continue };
@@ -579,28 +579,57 @@ fn outside(params: &BTreeMap<String, Value>, task: &PipelineTask, resolved: &Res
             && index >= items.len()
             && !own
         {
-            problems.push(format!("task {:?}: $({variable}): {name:?} has {} elements", task.name, items.len()));
+            problems.push(format!("task {:?}: $({variable}): {name:?} has only {}", task.name, items.len()));
         }
     }
 }
 
-/// The texts of a Task inside the pipeline for which Tekton refuses to create its TaskRun: a value that was put in holds
-/// a variable of a parameter that the Task does not declare.
+/// What Tekton says of a Task whose steps, once values are put in, hold variables of parameters that it does not declare;
+/// empty when none does. Its webhook asks so when a TaskRun is made, its controller before it makes the pod.
 pub fn strays(spec: &TaskSpec) -> Vec<String> {
-    let unknown = |name: &&str| {
-        let context = name.strip_prefix("context.taskRun.").is_some_and(|rest| !["name", "namespace", "uid"].contains(&rest))
-            || name.strip_prefix("context.task.").is_some_and(|rest| !["name", "retry-count"].contains(&rest));
-        context || name.starts_with("params") && super::check::param_of(&spec.params, name).is_none()
+    let unknown = |name: &str| {
+        let context = |prefix: &str, known: &[&str]| name.strip_prefix(prefix).is_some_and(|rest| !known.contains(&rest));
+        context("context.taskRun.", &["name", "namespace", "uid"])
+            || context("context.task.", &["name", "retry-count"])
+            || name.starts_with("params") && super::check::param_of(&spec.params, name).is_none()
     };
-    let texts = spec.steps.iter().chain(&spec.step_template).flat_map(StepSpec::texts);
-    let stray = texts.filter_map(|text| Some((text, vars::names(text).into_iter().find(unknown)?)));
-    let told = stray.map(|(text, name)| {
-        format!(
-            "$({name}) in {text:?} is no parameter of the Task, and Tekton refuses to run it; give such a value as a \
-             parameter of the Task, under a name that the pipeline does not have"
-        )
-    });
-    told.collect()
+    // A whole array must stand alone.
+    let crowded = |name: &str| {
+        let array = super::check::param_of(&spec.params, name).is_some_and(|param| param.kind() == Type::Array);
+        array && (name.ends_with("[*]") || !name.ends_with(']'))
+    };
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (index, step) in spec.steps.iter().enumerate() {
+        for (path, text) in step.texts() {
+            let names = vars::names(text);
+            let what = if names.iter().any(|name| unknown(name)) {
+                "non-existent variable"
+            } else if vars::whole(text).is_none() && names.iter().any(|name| crowded(name)) {
+                "variable is not properly isolated"
+            } else {
+                continue;
+            };
+            found.entry(format!("{what} in {text:?}")).or_default().push(format!("steps[{index}].{path}"));
+        }
+    }
+    found.into_iter().map(|(what, paths)| format!("{what}: {}", paths.join(", "))).collect()
+}
+
+/// What Tekton would take for a variable in a task's parameters and conditions once the run's values are in them. It
+/// looks at them again each time it comes back to the run: such a value fails the run, or becomes another one.
+fn variables_in_values(task: &PipelineTask, finally: bool) -> BTreeSet<String> {
+    let params = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let known = ["tasks", "finally", "context", "workspaces", "results"];
+    let of_state = |name: &str| name == "tasks.status" || name.ends_with(".status") || name.ends_with(".reason");
+    let refused = |name: &&str| {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-[]*".contains(c));
+        let prefix = name.split('.').next().unwrap_or_default();
+        name.starts_with("params")
+            || plain && !known.contains(&prefix)
+            || !finally && prefix == "tasks" && of_state(name)
+    };
+    params.chain(when).flat_map(vars::names).filter(refused).map(str::to_owned).collect()
 }
 
 /// The variables `tasks.…` that a task uses: in its params, conditions and workspaces, and in a Task inside the pipeline.
@@ -609,7 +638,7 @@ pub fn references(task: &PipelineTask) -> Vec<String> {
     let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
     let paths = task.workspaces.iter().map(|workspace| workspace.sub_path.as_str());
     let inline = task.task_spec.iter().flat_map(|spec| spec.steps.iter().chain(&spec.step_template));
-    let names = params.chain(when).chain(paths).chain(inline.flat_map(StepSpec::texts)).flat_map(vars::names);
+    let names = params.chain(when).chain(paths).chain(inline.flat_map(StepSpec::texts).map(|(_, text)| text)).flat_map(vars::names);
     names.filter(|name| name.starts_with("tasks.")).map(str::to_owned).collect()
 }
 
@@ -623,8 +652,8 @@ pub fn result_reference(name: &str) -> Option<(&str, &str)> {
     Some((task, result))
 }
 
-/// The same of `tasks` or `finally`.
-fn any_result_reference(name: &str) -> Option<(&str, &str)> {
+/// The task and the result of a variable `tasks.T.results.R…` or `finally.T.results.R…`.
+pub fn any_result_reference(name: &str) -> Option<(&str, &str)> {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-[]*'\"".contains(c));
     let parts = name.strip_prefix("tasks.").or_else(|| name.strip_prefix("finally."))?.split_once(".results.")?;
     plain.then_some(parts)

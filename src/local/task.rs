@@ -133,6 +133,10 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
     for pass in &passes {
         pass.task(&mut spec);
     }
+    let strays = super::plan::strays(&spec);
+    if !strays.is_empty() {
+        return Attempt::failed("PodCreationFailed", no_pod(job, &strays));
+    }
     // The attempt's own timeout halts its steps as the run's end does.
     let (sender, inner) = watch::channel(Halt::No);
     let work = steps(host, job, &spec, &dir, inner);
@@ -164,6 +168,12 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
             }
         }
     }
+}
+
+fn no_pod(job: &Job, strays: &[String]) -> String {
+    let inline = job.context == job.run;
+    let maybe = if inline { "invalid TaskSpec".to_owned() } else { format!("missing or invalid Task default/{}", job.task) };
+    format!("failed to create task run pod {:?}: {}. Maybe {maybe}", job.run, strays.join("\n"))
 }
 
 /// The folders of the workspaces; `emptyDir` is a new one for each try, as it is part of the pod.

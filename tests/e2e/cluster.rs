@@ -85,6 +85,11 @@ impl Namespace {
         self.run("kubectl", &["create", "--validate=strict", "-o", "name", "-f", "-"], yaml)
     }
 
+    /// What the API server and its webhooks say to it; nothing is made.
+    pub fn try_create_dry(&self, yaml: &str) -> Answer {
+        self.run("kubectl", &["create", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-"], yaml)
+    }
+
     /// Applies a file of this repository.
     #[track_caller]
     pub fn apply(&self, file: &Path) {

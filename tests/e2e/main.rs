@@ -5,6 +5,7 @@
 
 mod cluster;
 mod semantics;
+mod webhook;
 
 use cluster::{Namespace, succeeded};
 

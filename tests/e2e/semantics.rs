@@ -27,13 +27,12 @@ fn cancelled(file: &'static str, cancel: Cancel) -> Case {
     Case { file, params: json!({}), cancel: Some(cancel) }
 }
 
-/// Names of a later pass, of the environment, of nobody; and what shells and JSON trip over.
+/// Names of a later pass, and what shells and JSON trip over.
 fn hostile() -> Value {
     json!({"values": [
-        "$(params.other)", "$(params.own)", "$(params.values[*])", "$(context.pipelineRun.name)", "$(context.taskRun.name)",
-        "$(context.task.name)", "$(tasks.source.status)", "$(workspaces.box.bound)",
-        "$(workspaces.box.path)", "$(results.said.path)", "$(SECRET)", "$$(SECRET)", "$(NOBODY)", "$$(params.other)", "$$",
-        "$(params.other", "$($(params.other))", "`id`", "$(id)", "\"'\\;\n}}\"", "{{ x }}", "é ünï 🦀", "",
+        "$(context.pipelineRun.name)", "$(context.taskRun.name)", "$(context.task.name)", "$(workspaces.box.bound)",
+        "$(workspaces.box.path)", "$$", "$$$$", "$(params.other", "$(id -u)", "${HOME}", "$HOME", "`id`", "\"'\\;\n}}\"",
+        "{{ x }}", "é ünï 🦀", "", "  ", "-n",
     ]})
 }
 
@@ -43,7 +42,7 @@ fn cases() -> Vec<Case> {
         case("params.yaml", json!({"text": "T", "list": ["1", "2"], "object": {"k": "K", "l": "L"}})),
         case("params.yaml", json!({"text": "", "list": ["", "2"]})),
         case("defaults.yaml", json!({"name": "given"})),
-        case("hostile.yaml", json!({"message": "$(params.other) $(params.message) $(context.pipelineRun.name)"})),
+        case("hostile.yaml", json!({"message": "\"'`;\n$(id -u) }} ${HOME} $$ $(context.pipelineRun.name) $(params.other"})),
         case("substitution.yaml", hostile()),
         case("context.yaml", json!({})),
         case("results.yaml", json!({})),
@@ -351,7 +350,8 @@ fn task_there(task_run: &Value, run: &str, logs: &str) -> Task {
         status: if condition["status"] == "True" { "True" } else { "False" },
         exit_code: if condition["status"] == "True" || pod_is_deleted(&reason) { None } else { exit_code(task_run) },
         // What a pod waited for when it was deleted is a matter of a cluster's load.
-        message: nameless(text(&condition["message"]).split("\nPrevious status: ").next().unwrap(), run),
+        message: nameless(text(&condition["message"]).split("\nPrevious status: ").next().unwrap(), run)
+            .replace(&format!(" {}/", text(&task_run["metadata"]["namespace"])), " default/"),
         attempts: tries.len() + 1,
         results: results(status, run),
         reason,
@@ -405,6 +405,9 @@ fn refusals() -> Vec<Value> {
     vec![
         json!({"text": "$(params.other)"}),
         json!({"text": "$$(params.other)"}),
+        json!({"text": "$(id)"}),
+        json!({"text": "$(SECRET)"}),
+        json!({"text": "$(tasks.echo.status)"}),
         json!({"text": "$(context.task.size)"}),
         json!({"text": "$(tasks.echo.results.said)"}),
         json!({"text": "$(finally.echo.results.said)"}),
