@@ -259,7 +259,8 @@ async fn a_tasks_timeout_asks_it_to_stop_and_a_steps_kills_it() {
 
 #[tokio::test]
 async fn an_empty_dir_is_new_for_every_task_and_every_try() {
-    let (report, _) = try_run(request("empty-dir.yaml", &[], &["own=emptyDir", "all=volumeClaimTemplate"])).await.unwrap();
+    let (report, _) =
+        try_run(request("empty-dir.yaml", &[], &["own=emptyDir", "all=volumeClaimTemplate"])).await.unwrap();
     assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
     assert_eq!(result(&report, "seen"), "first second ");
 }

@@ -37,9 +37,7 @@ pub fn task(spec: &TaskSpec, at: &str) -> Vec<Wrong> {
 /// What is wrong with a Pipeline.
 pub fn pipeline(spec: &PipelineSpec) -> Vec<Wrong> {
     let mut wrong = Vec::new();
-    objects(&spec.params, "spec", &mut wrong);
     repeated(spec.workspaces.iter().map(|one| one.name.as_str()), "spec.workspaces", &mut wrong);
-    repeated(spec.results.iter().map(|one| one.name.as_str()), "spec.results", &mut wrong);
     for (part, list) in [("tasks", &spec.tasks), ("finally", &spec.finally)] {
         for (index, task) in list.iter().enumerate() {
             pipeline_task(task, spec, &format!("spec.{part}[{index}]"), &mut wrong);
@@ -49,7 +47,8 @@ pub fn pipeline(spec: &PipelineSpec) -> Vec<Wrong> {
         let names: Vec<&str> = result.value.strings().into_iter().flat_map(vars::names).collect();
         let of_result = |name: &&str| plan::any_result_reference(name).is_some();
         let of_nobody = |name: &&str| {
-            let task = name.strip_prefix("finally.").and_then(|_| plan::any_result_reference(name)).map(|(task, _)| task);
+            let task =
+                name.strip_prefix("finally.").and_then(|_| plan::any_result_reference(name)).map(|(task, _)| task);
             task.is_some_and(|task| !spec.finally.iter().any(|one| one.name == task))
         };
         let at = format!("spec.results[{index}].value");
@@ -76,6 +75,7 @@ fn pipeline_task(task: &PipelineTask, spec: &PipelineSpec, at: &str, wrong: &mut
         let place = if matches!(param.value, Value::Array(_)) { Place::List } else { Place::Value };
         for text in param.value.strings() {
             wrong.extend(misuse(&spec.params, text, place).map(|why| (at.clone(), why)));
+            wrong.extend(of_no_kind(text).map(|why| (at.clone(), why)));
             let of_finally = vars::names(text).into_iter().find(|name| name.starts_with("finally."));
             wrong.extend(of_finally.map(|name| (at.clone(), format!("$({name}): tasks of finally run side by side"))));
         }
@@ -85,10 +85,18 @@ fn pipeline_task(task: &PipelineTask, spec: &PipelineSpec, at: &str, wrong: &mut
         if when.values.is_empty() {
             wrong.push((format!("{at}.values"), "are missing".to_owned()));
         }
+        for text in when.values.iter().chain([&when.input]) {
+            wrong.extend(of_no_kind(text).map(|why| (at.clone(), why)));
+        }
         for text in &when.values {
             wrong.extend(misuse(&spec.params, text, Place::List).map(|why| (at.clone(), why)));
         }
     }
+}
+
+fn of_no_kind(text: &str) -> Option<String> {
+    let name = vars::names(text).into_iter().find(|name| is_of_no_kind(name))?;
+    Some(format!("$({name}): there is no such variable; for one of a shell write ${{{name}}}"))
 }
 
 /// What a text may become.
@@ -106,7 +114,22 @@ fn uses(step: &StepSpec, params: &[ParamSpec], at: &str, wrong: &mut Vec<Wrong>)
     for (path, text) in step.texts() {
         let place = if path.starts_with("command") || path.starts_with("args") { Place::List } else { Place::Text };
         wrong.extend(misuse(params, text, place).map(|why| (format!("{at}.{path}"), why)));
+        let context = vars::names(text).into_iter().find(|name| is_unknown_context(name));
+        wrong.extend(context.map(|name| (format!("{at}.{path}"), format!("$({name}): there is no such variable"))));
     }
+}
+
+/// Whether a variable of a Task's context is none.
+pub fn is_unknown_context(name: &str) -> bool {
+    let unknown = |prefix: &str, known: &[&str]| name.strip_prefix(prefix).is_some_and(|rest| !known.contains(&rest));
+    unknown("context.taskRun.", &["name", "namespace", "uid"]) || unknown("context.task.", &["name", "retry-count"])
+}
+
+/// Whether Tekton takes `$(name)` in a task's parameter or condition for a variable of no known kind.
+pub fn is_of_no_kind(name: &str) -> bool {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-[]*".contains(c));
+    let kinds = ["params", "tasks", "finally", "context", "workspaces", "results"];
+    plain && !kinds.contains(&name.split('.').next().unwrap_or_default())
 }
 
 /// An array or object where it cannot stand, or a key that an object does not have.
@@ -126,7 +149,9 @@ fn misuse(params: &[ParamSpec], text: &str, place: Place) -> Option<String> {
                 return missing.then(|| format!("$({variable}): {:?} has no such key", param.name));
             }
         };
-        (!fits).then(|| format!("$({variable}): the {} {:?} must stand alone where a list may be", param.kind(), param.name))
+        (!fits).then(|| {
+            format!("$({variable}): the {} {:?} must stand alone where a list may be", param.kind(), param.name)
+        })
     })
 }
 

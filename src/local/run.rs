@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::engine::{Cancel, RunReport, RunStatus, execute};
+use super::engine::{Cancel, execute};
+use super::outcome::{RunReport, RunStatus};
 use super::plan::Request;
 use super::process::{Line, Sink};
 use crate::step::{Exit, Failure, KeyValue, Step, StepArgs, Stop};

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::engine::{TaskReport, TaskState};
+use super::given::Folder;
 use super::model::{StepSpec, TaskSpec};
-use super::plan::Folder;
+use super::outcome::{TaskReport, TaskState};
 use super::process::{self, End, Halt, Line, Program, Sink, halted};
 use super::value::{Type, Value};
 use super::vars::{Variables, expand_env};
@@ -172,7 +172,8 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
 
 fn no_pod(job: &Job, strays: &[String]) -> String {
     let inline = job.context == job.run;
-    let maybe = if inline { "invalid TaskSpec".to_owned() } else { format!("missing or invalid Task default/{}", job.task) };
+    let maybe =
+        if inline { "invalid TaskSpec".to_owned() } else { format!("missing or invalid Task default/{}", job.task) };
     format!("failed to create task run pod {:?}: {}. Maybe {maybe}", job.run, strays.join("\n"))
 }
 
@@ -333,12 +334,8 @@ fn finished(job: &Job, results: &Path, failed: Option<(FailedStep, String)>) -> 
             let reason = if job.ignore_failure { "FailureIgnored" } else { "StepFailed" };
             (TaskState::Failed, reason, message, Some(step))
         }
-        (None, Some(wrong)) => {
-            (TaskState::Failed, "TaskRunValidationFailed", format!("[User error] {wrong}"), None)
-        }
-        (None, None) => {
-            (TaskState::Succeeded, "Succeeded", "All Steps have completed executing".to_owned(), None)
-        }
+        (None, Some(wrong)) => (TaskState::Failed, "TaskRunValidationFailed", format!("[User error] {wrong}"), None),
+        (None, None) => (TaskState::Succeeded, "Succeeded", "All Steps have completed executing".to_owned(), None),
     };
     Attempt { state, reason, message, step, results: values, halted: None }
 }
@@ -371,7 +368,8 @@ fn read_results(spec: &TaskSpec, dir: &Path) -> (BTreeMap<String, Value>, Option
         }
     }
     let wrong_type = |(name, found): (&&String, &Type)| {
-        let wanted = spec.results.iter().find(|result| result.name == **name).map(|result| result.kind).unwrap_or_default();
+        let wanted =
+            spec.results.iter().find(|result| result.name == **name).map(|result| result.kind).unwrap_or_default();
         format!(
             " {name:?}: task result is expected to be \"{wanted}\" type but was initialized to a different type \"{found}\""
         )

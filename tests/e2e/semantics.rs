@@ -42,7 +42,10 @@ fn cases() -> Vec<Case> {
         case("params.yaml", json!({"text": "T", "list": ["1", "2"], "object": {"k": "K", "l": "L"}})),
         case("params.yaml", json!({"text": "", "list": ["", "2"]})),
         case("defaults.yaml", json!({"name": "given"})),
-        case("hostile.yaml", json!({"message": "\"'`;\n$(id -u) }} ${HOME} $$ $(context.pipelineRun.name) $(params.other"})),
+        case(
+            "hostile.yaml",
+            json!({"message": "\"'`;\n$(id -u) }} ${HOME} $$ $(context.pipelineRun.name) $(params.other"}),
+        ),
         case("substitution.yaml", hostile()),
         case("context.yaml", json!({})),
         case("results.yaml", json!({})),
@@ -301,7 +304,8 @@ fn ended(space: &Namespace, cases: &[Case]) -> Value {
         if runs.iter().all(has_ended) {
             return all;
         }
-        let names: Vec<&Value> = runs.iter().filter(|run| !has_ended(run)).map(|run| &run["metadata"]["name"]).collect();
+        let names: Vec<&Value> =
+            runs.iter().filter(|run| !has_ended(run)).map(|run| &run["metadata"]["name"]).collect();
         assert!(Instant::now() < deadline, "these have not ended: {names:?}");
         cancel_when_ready(space, cases, &mut asked);
         std::thread::sleep(Duration::from_millis(500));
@@ -430,7 +434,8 @@ fn what_the_controller_refuses_the_local_runner_refuses_before_it_starts() {
         if space.try_create(&run.to_string()).ok {
             let ended = space.ended(&format!("pipelinerun/{}", run_name(case, index)));
             let condition = succeeded(&ended);
-            let refused = ["CreateRunFailed", "PipelineValidationFailed", "ParamArrayIndexingInvalid", "ObjectParameterMissKeys"];
+            let refused =
+                ["CreateRunFailed", "PipelineValidationFailed", "ParamArrayIndexingInvalid", "ObjectParameterMissKeys"];
             assert!(refused.iter().any(|reason| condition["reason"] == *reason), "{}: {condition}", case.params);
         }
     }

@@ -134,13 +134,11 @@ fn wrong_pipelines() -> Vec<(&'static str, Value)> {
         ("/spec/finally/0/params/0/value", json!("$(finally.last.results.said)")),
         ("/spec/params/3", json!({"name": "text"})),
         ("/spec/params/0/default", json!(["a"])),
-        ("/spec/params/2", json!({"name": "object", "type": "object"})),
         ("/spec/workspaces/1", json!({"name": "box"})),
         ("/spec/results/0/value", json!("plain")),
         ("/spec/results/0/value", json!("$(params.text)")),
         ("/spec/results/0/value", json!("$(tasks.nobody.results.said)")),
         ("/spec/results/0/value", json!("$(finally.nobody.results.said)")),
-        ("/spec/results/1", json!({"name": "said", "value": "$(tasks.second.results.said)"})),
     ]
 }
 
@@ -153,6 +151,7 @@ fn refused_only_here() -> Vec<(&'static str, &'static str, Value)> {
         ("Task", "/spec/params/0/default", json!(["a"])),
         ("Task", "/spec/workspaces/1", json!({"name": ""})),
         ("Pipeline", "/spec/tasks/0/retries", json!(-1)),
+        ("Pipeline", "/spec/tasks/0/timeout", json!("-1s")),
     ]
 }
 
