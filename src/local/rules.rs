@@ -52,7 +52,7 @@ pub fn pipeline(spec: &PipelineSpec) -> Vec<Wrong> {
             task.is_some_and(|task| !spec.finally.iter().any(|one| one.name == task))
         };
         let at = format!("spec.results[{index}].value");
-        if names.is_empty() || !names.iter().all(|name| of_result(&name)) {
+        if names.is_empty() || !names.iter().all(of_result) {
             wrong.push((at, format!("{} must be made of results of tasks, and of nothing else", result.value)));
         } else if let Some(name) = names.into_iter().find(of_nobody) {
             wrong.push((at, format!("$({name}): there is no such task in finally")));
