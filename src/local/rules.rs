@@ -189,3 +189,33 @@ fn is_label(name: &str) -> bool {
     let inside = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     inside && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> Vec<ParamSpec> {
+        let params = r#"[{"name": "list", "type": "array"}, {"name": "o", "properties": {"k": {}}}]"#;
+        serde_json::from_str(params).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_list_stands_alone_where_a_list_may_be() {
+        let wrong = |text: &str, place| misuse(&params(), text, place).is_some();
+        assert!(!wrong("$(params.list[*])", Place::List) && !wrong("x$(params.list[0])", Place::Text));
+        assert!(wrong("x$(params.list[*])", Place::List) && wrong("$(params.list[*])", Place::Text));
+        assert!(!wrong("$(params.list[*])", Place::Value) && wrong("$(params.list)", Place::Value));
+    }
+
+    #[test]
+    fn an_object_is_used_by_the_keys_that_it_has() {
+        let wrong = |text: &str| misuse(&params(), text, Place::List).is_some();
+        assert!(!wrong("$(params.o.k)") && wrong("$(params.o.l)") && wrong("$(params.o[*])"));
+    }
+
+    #[test]
+    fn shell_commands_are_no_variables_and_names_are() {
+        assert!(["id", "SECRET", "a.b"].into_iter().all(is_of_no_kind));
+        assert!(!["id -u", "params.x", "context.pipelineRun.name", ""].into_iter().any(is_of_no_kind));
+    }
+}

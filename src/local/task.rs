@@ -476,3 +476,14 @@ pub fn go_duration(time: Duration) -> String {
         _ => format!("{hours}h{minutes}m{seconds}s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_go_writes_them() {
+        let written = [0, 500, 1500, 90_000, 3_600_000].map(|millis| go_duration(Duration::from_millis(millis)));
+        assert_eq!(written, ["0s", "500ms", "1.5s", "1m30s", "1h0m0s"]);
+    }
+}
