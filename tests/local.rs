@@ -80,19 +80,66 @@ async fn parameters_of_every_type_reach_the_step() {
         result(&report, "words"),
         @"<a b><a b><first><one><two words><two words><v><w><params><d><shared><$(NOBODY)><shared><step>"
     );
-    let (report, _) = run("params.yaml", &["text=T", "list=1", "list=2", r#"object={"k":"K"}"#]).await;
+    let (report, _) = run("params.yaml", &["text=T", "list=1", "list=2", r#"object={"k":"K","l":"L"}"#]).await;
     insta::assert_snapshot!(
         result(&report, "words"),
-        @"<T><T><first><1><2><2><K><w><params><d><shared><$(NOBODY)><shared><step>"
+        @"<T><T><first><1><2><2><K><L><params><d><shared><$(NOBODY)><shared><step>"
     );
 }
 
 #[tokio::test]
 async fn a_value_that_looks_like_a_variable_stays_text_in_its_pass() {
-    for hostile in ["$(params.other)", "\"'`;\n$(id) }}", "$(tasks.echo.status)", "$($(params.other)"] {
+    for hostile in ["$(params.other", "\"'`;\n$(id -u) }}", "${HOME} $HOME", "$(context.nobody)"] {
         let (report, _) = run("hostile.yaml", &[&format!("message={hostile}")]).await;
         assert_eq!(result(&report, "said"), hostile);
     }
+}
+
+#[tokio::test]
+async fn values_that_tekton_refuses_are_refused_before_anything_starts() {
+    let file = data("refused.yaml").display().to_string();
+    let mut told = String::new();
+    for param in [
+        "text=$(params.other)",
+        "text=$(id)",
+        "text=$(tasks.echo.status)",
+        "text=$(tasks.echo.results.said)",
+        "list=[\"a\"]",
+        "values=[]",
+        r#"object={"k":"v"}"#,
+    ] {
+        let error = try_run(request("refused.yaml", &[param], &[])).await.unwrap_err().to_string();
+        told.push_str(&format!("{}\n", error.replace(&file, "FILE")));
+    }
+    insta::assert_snapshot!(told, @r#"
+    FILE: task "echo": Tekton takes $(params.other) in a value for a variable, and fails the run
+    FILE: task "echo": Tekton refuses to run it with these values: non-existent variable in "$(params.other)": steps[0].command[1]
+    FILE: task "echo": Tekton takes $(id) in a value for a variable, and fails the run
+    FILE: task "echo": Tekton takes $(tasks.echo.status) in a value for a variable, and fails the run
+    FILE: parameter "text": $(tasks.echo.results.said) is a result, and Tekton refuses a run with one in its parameters
+    FILE: task "echo": $(params.list[1]): "list" has only 1
+    FILE: task "echo": when: the values are empty, and Tekton refuses such a run
+    FILE: parameter "object": the keys l are missing
+    "#);
+}
+
+#[tokio::test]
+async fn defaults_may_refer_to_parameters_and_a_task_in_the_pipeline_sees_them() {
+    let (report, lines) = run("defaults.yaml", &["name=given"]).await;
+    assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
+    let mut lines: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("[seen : say] ")).collect();
+    lines.sort();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    <defaults>
+    <end>
+    <given>
+    <given>
+    <given>
+    <hello given, given! hello given given>
+    <hello given, given!>
+    <hello given>
+    <own given>
+    ");
 }
 
 #[tokio::test]
@@ -101,7 +148,31 @@ async fn results_pass_from_task_to_task_and_to_the_run() {
     assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
     assert_eq!(result(&report, "all"), "a;b c;b c/v;");
     assert_eq!(result(&report, "object"), r#"{"k":"v"}"#);
-    assert!(!report.results.contains_key("never"));
+}
+
+#[tokio::test]
+async fn a_pipeline_result_that_its_task_did_not_write_fails_the_run() {
+    let (report, _) = run("missing-pipeline-result.yaml", &[]).await;
+    assert_eq!(report.reason, "CouldntGetPipelineResult");
+    assert_eq!(result(&report, "said"), "said");
+    assert!(report.message.ends_with("invalid pipelineresults [never outside], the referenced results don't exist"));
+}
+
+#[tokio::test]
+async fn results_of_a_task_that_failed_are_used_all_the_same() {
+    let (report, _) = run("failed-results.yaml", &[]).await;
+    assert_eq!(result(&report, "tolerated"), "kept");
+    assert_eq!(result(&report, "lost"), "lost");
+    assert_eq!(result(&report, "told"), "Failed Failed FailureIgnored None StepFailed");
+}
+
+#[tokio::test]
+async fn a_result_of_another_type_fails_its_task_and_leaves_the_others() {
+    let (report, _) = run("wrong-results.yaml", &[]).await;
+    let task = report.task("text-for-list").unwrap();
+    assert_eq!((task.reason.as_str(), task.results.len()), ("TaskRunValidationFailed", 1));
+    assert!(report.task("missing-key").unwrap().message.ends_with("map[object:[l]]"));
+    assert_eq!(report.task("list-for-text").unwrap().state, TaskState::Succeeded);
 }
 
 #[tokio::test]
@@ -119,7 +190,9 @@ async fn results_up_to_4096_bytes_of_termination_message_pass_and_one_more_fails
 async fn a_result_nobody_wrote_fails_its_user_and_skips_it_in_finally() {
     let (report, _) = run("missing-result.yaml", &[]).await;
     assert_eq!(report.status, RunStatus::Failed);
-    assert_eq!(report.task("user").unwrap().reason, "InvalidTaskResultReference");
+    assert_eq!(report.reason, "PipelineValidationFailed");
+    assert!(report.task("user").is_none());
+    assert_eq!(report.invalid[0].name, "user");
     assert_eq!(report.task("last").unwrap().state, TaskState::Succeeded);
     assert_eq!(skipped(&report), [("last-user", "Results were missing")]);
 }
@@ -143,13 +216,13 @@ async fn a_condition_skips_its_task_and_those_that_need_its_results() {
 
 #[tokio::test]
 async fn retries_on_error_and_finally_do_as_tekton_does() {
-    let (report, lines) = try_run(request("failing.yaml", &[], &["count=emptyDir"])).await.unwrap();
+    let (report, lines) = try_run(request("failing.yaml", &[], &[])).await.unwrap();
     assert_eq!(report.task("flaky").unwrap().attempts, 3);
-    assert_eq!(lines, ["[breaks : bad] the broker said no", "[tell : say] Failed Succeeded Failed Failed None"]);
+    assert_eq!(lines, ["[breaks : bad] the broker said no", "[tell : say] Failed Succeeded Failed StepFailed None"]);
     let text = settled(&report);
     assert!(text.contains("Tasks Completed: 5 (Failed: 2 (Ignored: 1), Cancelled 0), Skipped: 1"), "{text}");
-    assert!(text.contains("RUN-breaks | breaks | TIME | LENGTH | Failed, exit code 4"), "{text}");
-    assert!(text.contains("breaks: \"step-bad\" exited with code 4\nthe broker said no"), "{text}");
+    assert!(text.contains("RUN-breaks | breaks | TIME | LENGTH | StepFailed, exit code 4"), "{text}");
+    assert!(text.contains("breaks: \"step-bad\" exited with code 4: Error\nthe broker said no"), "{text}");
 }
 
 #[tokio::test]
@@ -158,17 +231,15 @@ async fn a_run_is_described_for_a_person() {
     insta::assert_snapshot!(settled(&report), @r#"
     Name: | RUN
     Pipeline: | missing-result
-    Status: | Failed
-    Message: | Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 1
+    Status: | PipelineValidationFailed
+    Message: | Tasks Completed: 2 (Failed: 0, Cancelled 0), Skipped: 1, Failed Validation: 1 (task "silent" completed successfully but did not emit the result "word", which is referenced by task "user")
     Started: | TIME
     Duration: | LENGTH
 
     TaskRuns
     NAME | TASK NAME | STARTED | DURATION | STATUS
     RUN-silent | silent | TIME | LENGTH | Succeeded
-    RUN-user | user | TIME | LENGTH | InvalidTaskResultReference
     RUN-last | last | TIME | LENGTH | Succeeded
-    user: Invalid task result reference: Could not find result with name word for task silent
 
     Skipped Tasks
     NAME | REASON
@@ -187,8 +258,24 @@ async fn a_tasks_timeout_asks_it_to_stop_and_a_steps_kills_it() {
 }
 
 #[tokio::test]
+async fn an_empty_dir_is_new_for_every_task_and_every_try() {
+    let (report, _) =
+        try_run(request("empty-dir.yaml", &[], &["own=emptyDir", "all=volumeClaimTemplate"])).await.unwrap();
+    assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
+    assert_eq!(result(&report, "seen"), "first second ");
+}
+
+#[tokio::test]
+async fn a_runs_volumes_are_new_folders_and_its_secrets_are_to_be_given() {
+    let (report, _) = try_run(request("volumes.yaml", &[], &["token=/tmp"])).await.unwrap();
+    assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
+    let error = try_run(request("volumes.yaml", &[], &[])).await.unwrap_err().to_string();
+    assert!(error.ends_with("workspace \"token\" is of the cluster: give a folder, --workspace token=DIR"), "{error}");
+}
+
+#[tokio::test]
 async fn tasks_that_wait_for_nothing_run_side_by_side() {
-    let (report, _) = try_run(request("parallel.yaml", &[], &["meet=emptyDir"])).await.unwrap();
+    let (report, _) = try_run(request("parallel.yaml", &[], &["meet=volumeClaimTemplate"])).await.unwrap();
     assert_eq!(report.status, RunStatus::Succeeded, "{}", describe(&report));
 }
 
@@ -206,7 +293,7 @@ async fn what_cannot_be_run_is_refused_by_file_and_path_before_anything_starts()
     let file = data("parallel.yaml").display().to_string();
     insta::assert_snapshot!(error.replace(&file, "FILE"), @r#"
     FILE: there is no parameter "x"; it has none
-    FILE: workspace "meet" is missing: --workspace meet=DIR, or meet=emptyDir for a new folder
+    FILE: workspace "meet" is missing: --workspace meet=DIR, or meet=volumeClaimTemplate for a new folder
     "#);
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 
-use super::engine::{RunReport, TaskReport, TaskState};
+use super::outcome::{RunReport, TaskReport, TaskState};
 use super::value::Value;
 use crate::step::KeyValue;
 

@@ -3,130 +3,20 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::error::Error;
 use super::model::PipelineTask;
-use super::plan::{self, Plan, Request, apply, references, result_reference};
+use super::outcome::{Count, Over, RunReport, RunStatus, Skipped, TaskReport, TaskState};
+use super::plan::{self, Plan, Request, apply};
 use super::process::{Halt, Sink};
 use super::task::{self, Host, Job, duration};
 use super::value::Value;
 use super::vars::{self, Variables};
-
-/// What Tekton gives a task that names no timeout.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
-
-/// How a TaskRun ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum TaskState {
-    /// All steps did their job.
-    Succeeded,
-    /// A step did not, or the task's time was over.
-    Failed,
-    /// It was ended from outside.
-    Cancelled,
-}
-
-/// A TaskRun that has ended.
-#[derive(Debug, Clone, Serialize)]
-pub struct TaskReport {
-    /// The task in the pipeline.
-    pub name: String,
-    /// The Task.
-    pub task: String,
-    /// The TaskRun's name.
-    pub run: String,
-    /// When it started.
-    pub started: Timestamp,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// How it ended.
-    pub state: TaskState,
-    /// The same in Tekton's word: Succeeded, Failed, TaskRunTimeout, TaskRunCancelled …
-    pub reason: String,
-    /// The same in a sentence.
-    pub message: String,
-    /// The step that failed.
-    pub step: Option<String>,
-    /// Its exit code; -1 when its own timeout killed it.
-    pub exit_code: Option<i32>,
-    /// The last line it wrote.
-    pub last_line: Option<String>,
-    /// The results it wrote.
-    pub results: BTreeMap<String, Value>,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// Whether it belongs to `finally`.
-    pub finally: bool,
-    /// Whether the pipeline passes over its failure (`onError: continue`).
-    pub ignored: bool,
-}
-
-/// A task that did not run.
-#[derive(Debug, Clone, Serialize)]
-pub struct Skipped {
-    /// The task in the pipeline.
-    pub name: String,
-    /// Why, in Tekton's words.
-    pub reason: String,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum RunStatus {
-    /// All tasks did their job.
-    Succeeded,
-    /// So did all that ran; some were skipped.
-    Completed,
-    /// A task failed.
-    Failed,
-    /// It was ended from outside.
-    Cancelled,
-}
-
-/// A run that has ended.
-#[derive(Debug, Clone, Serialize)]
-pub struct RunReport {
-    /// The run's name.
-    pub name: String,
-    /// PipelineRun or TaskRun.
-    pub kind: String,
-    /// The Pipeline's or Task's name.
-    pub pipeline: String,
-    /// How it ended.
-    pub status: RunStatus,
-    /// The same in Tekton's word.
-    pub reason: String,
-    /// The same in a sentence.
-    pub message: String,
-    /// When it started.
-    pub started: Timestamp,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// Its parameters, with defaults.
-    pub params: BTreeMap<String, Value>,
-    /// Its results, as far as their tasks wrote them.
-    pub results: BTreeMap<String, Value>,
-    /// Its tasks in the order in which they ended.
-    pub tasks: Vec<TaskReport>,
-    /// The tasks that did not run.
-    pub skipped: Vec<Skipped>,
-    /// The run's folder, when it was to be kept.
-    pub folder: Option<PathBuf>,
-}
-
-impl RunReport {
-    /// The report of a task, when it ran.
-    pub fn task(&self, name: &str) -> Option<&TaskReport> {
-        self.tasks.iter().find(|task| task.name == name)
-    }
-}
 
 /// How a run is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,6 +68,8 @@ enum Place {
     Running,
     Ended(Box<TaskReport>),
     Skipped(&'static str),
+    /// It needs a result that nobody wrote; why, in Tekton's words.
+    Invalid(String),
 }
 
 const WHEN_FALSE: &str = "When Expressions evaluated to false";
@@ -196,8 +88,8 @@ struct Run {
     running: JoinSet<TaskReport>,
     /// Why no further task starts.
     stopping: Option<&'static str>,
-    timed_out: bool,
-    cancelled: bool,
+    over: Over,
+    cancelled: Cancel,
 }
 
 impl Run {
@@ -210,8 +102,8 @@ impl Run {
             order: Vec::new(),
             running: JoinSet::new(),
             stopping: None,
-            timed_out: false,
-            cancelled: false,
+            over: Over::None,
+            cancelled: Cancel::No,
         }
     }
 
@@ -226,13 +118,10 @@ impl Run {
             apply(task, &statuses);
             self.places.insert(task.name.clone(), Place::Waiting);
         }
-        let over = self.stopping == Some(RUN_TIMEOUT);
         self.stopping = if *cancel.borrow() == Cancel::AtOnce {
             Some(CANCELLED)
-        } else if over {
-            Some(RUN_TIMEOUT)
         } else {
-            None
+            (self.over == Over::Run).then_some(RUN_TIMEOUT)
         };
         let finally = self.plan.timeouts.finally.map(|limit| Instant::now() + limit);
         self.phase(true, cancel, finally, whole).await;
@@ -262,19 +151,21 @@ impl Run {
                 Some(ended) = self.running.join_next() => self.note(ended),
                 now = asked(&mut cancel, next), if heard < Cancel::AtOnce => {
                     heard = now;
-                    self.cancelled = true;
+                    self.cancelled = now;
                     self.stopping = Some(CANCELLED);
                     halt.send_replace(if now == Cancel::AtOnce { Halt::Kill } else { Halt::Cancel });
                 }
                 () = at(limit) => {
                     limit = None;
-                    self.timed_out = true;
+                    if !finally {
+                        self.over = self.over.max(Over::Tasks);
+                    }
                     self.stopping.get_or_insert(TASKS_TIMEOUT);
                     time_is_over(&halt);
                 }
                 () = at(whole) => {
                     whole = None;
-                    self.timed_out = true;
+                    self.over = Over::Run;
                     self.stopping = Some(RUN_TIMEOUT);
                     time_is_over(&halt);
                 }
@@ -294,6 +185,10 @@ impl Run {
             let name = task.name.clone();
             let place = match self.decide(task, finally) {
                 Decision::Skip(reason) => Place::Skipped(reason),
+                Decision::Invalid(message) => {
+                    self.stopping.get_or_insert(STOPPING);
+                    Place::Invalid(message)
+                }
                 Decision::Fail(report) => {
                     self.order.push(name.clone());
                     self.stopping.get_or_insert(STOPPING);
@@ -310,7 +205,8 @@ impl Run {
 
     fn parents_done(&self, name: &str) -> bool {
         let parents = self.plan.dependencies.get(name);
-        let done = |place: Option<&Place>| matches!(place, Some(Place::Ended(_) | Place::Skipped(_)));
+        let done =
+            |place: Option<&Place>| matches!(place, Some(Place::Ended(_) | Place::Skipped(_) | Place::Invalid(_)));
         parents.is_none_or(|parents| parents.iter().all(|parent| done(self.places.get(parent))))
     }
 
@@ -319,20 +215,27 @@ impl Run {
         if let Some(reason) = self.stopping {
             return Decision::Skip(reason);
         }
-        if !finally && self.parent_skipped(&task.name) {
-            return Decision::Skip(PARENT_SKIPPED);
+        let missing = self.missing(&task);
+        if missing.is_some() && finally {
+            return Decision::Skip(RESULTS_MISSING);
         }
-        let results = self.results(|_| true);
-        if let Some((parent, result)) = self.missing(&task, &results) {
-            if finally || matches!(self.places.get(&parent), Some(Place::Skipped(WHEN_FALSE))) {
-                return Decision::Skip(RESULTS_MISSING);
-            }
-            return Decision::Fail(Box::new(self.invalid(&task, &parent, &result)));
+        // Where one result is missing, Tekton puts in none.
+        if missing.is_none() {
+            apply(&mut task, &self.results());
         }
-        apply(&mut task, &results);
         let holds = |when: &super::model::When| when.values.contains(&when.input) == (when.operator != "notin");
         if !task.when.iter().all(holds) {
             return Decision::Skip(WHEN_FALSE);
+        }
+        if !finally && self.parent_skipped(&task.name) {
+            return Decision::Skip(PARENT_SKIPPED);
+        }
+        if let Some((parent, result)) = missing {
+            let skipped = matches!(self.places.get(&parent), Some(Place::Skipped(WHEN_FALSE)));
+            if skipped || task.on_error.as_deref() == Some("continue") {
+                return Decision::Skip(RESULTS_MISSING);
+            }
+            return Decision::Invalid(self.invalid(&task.name, &parent, &result));
         }
         match self.job(task, finally) {
             Ok(job) => Decision::Start(Box::new(job)),
@@ -348,35 +251,58 @@ impl Run {
         parents.is_some_and(|parents| parents.iter().any(|parent| skipped(self.places.get(parent))))
     }
 
-    /// The results of all tasks that have ended, under their names.
-    fn results(&self, of: fn(&TaskReport) -> bool) -> Variables {
+    fn ended(&self) -> impl Iterator<Item = (&String, &TaskReport)> {
+        self.places.iter().filter_map(|(name, place)| match place {
+            Place::Ended(report) => Some((name, &**report)),
+            _ => None,
+        })
+    }
+
+    /// The results of all tasks that have ended, however they ended, under their names.
+    fn results(&self) -> Variables {
         let mut variables = Variables::default();
-        for (name, place) in &self.places {
-            if let Place::Ended(report) = place
-                && of(report)
-            {
-                for (result, value) in &report.results {
-                    variables.set_value(&format!("tasks.{name}.results.{result}"), value);
-                    variables.set_value(&format!("tasks.{name}.results['{result}']"), value);
-                    variables.set_value(&format!("tasks.{name}.results[\"{result}\"]"), value);
-                }
+        for (name, report) in self.ended() {
+            for (result, value) in &report.results {
+                variables.set_value(&format!("tasks.{name}.results.{result}"), value);
+                variables.set_value(&format!("tasks.{name}.results['{result}']"), value);
+                variables.set_value(&format!("tasks.{name}.results[\"{result}\"]"), value);
             }
         }
         variables
     }
 
-    /// A result that the task uses and nobody wrote, or that a task which failed wrote for nobody.
-    fn missing(&self, task: &PipelineTask, known: &Variables) -> Option<(String, String)> {
-        references(task).iter().find_map(|name| {
-            let (parent, result) = result_reference(name)?;
-            (!known.knows(name)).then(|| (parent.to_owned(), result.to_owned()))
-        })
+    /// The results as Tekton puts them into the steps of a Task that stands in the pipeline: no array by index.
+    fn inline_results(&self) -> Variables {
+        let mut variables = Variables::default();
+        for (name, report) in self.ended() {
+            for (result, value) in &report.results {
+                variables.set_whole(&format!("tasks.{name}.results.{result}"), value);
+            }
+        }
+        variables
     }
 
-    fn invalid(&self, task: &PipelineTask, parent: &str, result: &str) -> TaskReport {
-        let message =
-            format!("Invalid task result reference: Could not find result with name {result} for task {parent}");
-        self.not_started(task, "InvalidTaskResultReference", message)
+    /// A result that the task uses and nobody wrote.
+    fn missing(&self, task: &PipelineTask) -> Option<(String, String)> {
+        let written = |parent: &str, result: &str| match self.places.get(parent) {
+            Some(Place::Ended(report)) => report.results.contains_key(result),
+            _ => false,
+        };
+        let (parent, result) =
+            plan::used_results(task).into_iter().find(|(parent, result)| !written(parent, result))?;
+        Some((parent, result))
+    }
+
+    fn invalid(&self, task: &str, parent: &str, result: &str) -> String {
+        match self.places.get(parent) {
+            Some(Place::Ended(report)) if report.state == TaskState::Succeeded => format!(
+                "task {parent:?} completed successfully but did not emit the result {result:?}, which is referenced by \
+                 task {task:?}"
+            ),
+            _ => format!(
+                "Invalid task result reference: Could not find result with name {result} for pipeline task {parent}"
+            ),
+        }
     }
 
     fn not_started(&self, task: &PipelineTask, reason: &str, message: String) -> TaskReport {
@@ -400,31 +326,42 @@ impl Run {
         }
     }
 
-    fn job(&self, task: PipelineTask, finally: bool) -> Result<Job, Box<TaskReport>> {
+    fn job(&self, mut task: PipelineTask, finally: bool) -> Result<Job, Box<TaskReport>> {
+        let mut retries = Variables::default();
+        retries.set("context.pipelineTask.retries", task.retries.to_string());
+        for param in &mut task.params {
+            param.value = retries.value(&param.value);
+        }
         let refuse = |message: String| Box::new(self.not_started(&task, "CouldntGetTask", message));
         let resolved = self.plan.resolved.get(&task.name).ok_or_else(|| refuse("there is no such Task".to_owned()))?;
         let timeout = match task.timeout.as_deref().map(duration) {
             Some(limit) => limit.map_err(refuse)?,
-            None => Some(DEFAULT_TIMEOUT),
+            None => self.plan.timeouts.of_task(finally),
         };
         let mut workspaces = BTreeMap::new();
         for binding in &task.workspaces {
-            if let Some(path) = self.plan.workspaces.get(binding.source()) {
-                let path = path.join(&binding.sub_path);
-                std::fs::create_dir_all(&path).map_err(|why| refuse(format!("{}: {why}", path.display())))?;
-                workspaces.insert(binding.name.clone(), path);
+            if let Some(folder) = self.plan.workspaces.get(binding.source()) {
+                workspaces.insert(binding.name.clone(), folder.join(&binding.sub_path));
             }
         }
-        // A Task inside the pipeline sees the pipeline's parameters too.
-        let mut params = if resolved.inline { self.plan.params.clone() } else { BTreeMap::new() };
-        params.extend(task.params.iter().map(|param| (param.name.clone(), param.value.clone())));
+        let mut spec = resolved.spec.clone();
+        if resolved.inline {
+            self.inline_results().task(&mut spec);
+            let strays = plan::strays(&spec);
+            if !strays.is_empty() {
+                return Err(Box::new(self.not_started(&task, "CreateRunFailed", strays.join("; "))));
+            }
+        }
         let single = self.plan.kind == "TaskRun";
+        let run = if single { self.plan.run.clone() } else { format!("{}-{}", self.plan.run, task.name) };
         Ok(Job {
-            run: if single { self.plan.run.clone() } else { format!("{}-{}", self.plan.run, task.name) },
             name: task.name.clone(),
+            // A Task that stands in the pipeline has no name of its own; its run's stands in.
+            context: if resolved.inline { run.clone() } else { resolved.task.clone() },
             task: resolved.task.clone(),
-            spec: resolved.spec.clone(),
-            params,
+            run,
+            spec,
+            params: task.params.iter().map(|param| (param.name.clone(), param.value.clone())).collect(),
             workspaces,
             timeout,
             retries: task.retries,
@@ -442,7 +379,7 @@ impl Run {
         self.places.insert(report.name.clone(), Place::Ended(Box::new(report)));
     }
 
-    /// What `finally` may ask about the tasks.
+    /// What `finally` may ask about the tasks. One that could not run counts for nothing in the sum, as in Tekton.
     fn statuses(&self) -> Variables {
         let mut variables = Variables::default();
         let mut all = "Succeeded";
@@ -452,10 +389,11 @@ impl Run {
                 Place::Ended(report) => ("Failed", report.reason.as_str()),
                 _ => ("None", ""),
             };
-            all = match (all, status) {
-                ("Failed", _) | (_, "Failed") => "Failed",
-                ("Completed", _) | (_, "None") => "Completed",
-                _ => "Succeeded",
+            all = match (all, place) {
+                ("Failed", _) => "Failed",
+                (_, Place::Ended(_)) if status == "Failed" => "Failed",
+                (_, Place::Skipped(_)) => "Completed",
+                _ => all,
             };
             variables.set(format!("tasks.{name}.status"), status);
             variables.set(format!("tasks.{name}.reason"), reason);
@@ -464,23 +402,44 @@ impl Run {
         variables
     }
 
-    fn report(self, started: Timestamp) -> RunReport {
-        let results = self.pipeline_results();
-        let Self { plan, mut places, order, .. } = self;
+    fn report(mut self, started: Timestamp) -> RunReport {
+        self.settle_places();
+        let (results, wrong) = self.pipeline_results();
+        let listed = self.plan.spec.tasks.iter().chain(&self.plan.spec.finally);
+        let mut skipped = Vec::new();
+        let mut invalid = Vec::new();
+        for task in listed {
+            let named = |reason: &str| Skipped { name: task.name.clone(), reason: reason.to_owned() };
+            match self.places.get(&task.name) {
+                Some(Place::Skipped(reason)) => skipped.push(named(reason)),
+                Some(Place::Invalid(message)) => invalid.push(named(message)),
+                _ => {}
+            }
+        }
+        let Self { plan, mut places, order, over, cancelled, .. } = self;
         let mut tasks = Vec::new();
         for name in order {
             if let Some(Place::Ended(report)) = places.remove(&name) {
                 tasks.push(*report);
             }
         }
-        let listed = plan.spec.tasks.iter().chain(&plan.spec.finally);
-        let skipped: Vec<Skipped> = listed
-            .filter_map(|task| match places.get(&task.name) {
-                Some(Place::Skipped(reason)) => Some(Skipped { name: task.name.clone(), reason: (*reason).to_owned() }),
-                _ => None,
-            })
-            .collect();
-        let (status, reason, message) = verdict(&plan, &tasks, skipped.len(), self.timed_out, self.cancelled);
+        let count = Count::of(&tasks, skipped.len(), &invalid);
+        let (mut status, mut reason, mut message) = count.verdict(&plan.run, &plan.timeouts, over, cancelled);
+        if plan.kind == "TaskRun"
+            && let [task] = tasks.as_slice()
+        {
+            message.clone_from(&task.message);
+            reason.clone_from(&task.reason);
+        } else if !wrong.is_empty() && cancelled != Cancel::AtOnce {
+            status = RunStatus::Failed;
+            reason = "CouldntGetPipelineResult".to_owned();
+            message = format!(
+                "Failed to get PipelineResult from TaskRun Results for PipelineRun {}: invalid pipelineresults [{}], \
+                 the referenced results don't exist",
+                plan.run,
+                wrong.join(" ")
+            );
+        }
         RunReport {
             name: plan.run,
             kind: plan.kind.to_owned(),
@@ -494,31 +453,78 @@ impl Run {
             results,
             tasks,
             skipped,
+            invalid,
             folder: None,
         }
     }
 
-    /// The pipeline's results whose tasks wrote what they need. Tekton leaves out those of tasks that failed.
-    fn pipeline_results(&self) -> BTreeMap<String, Value> {
-        let mut known = self.results(|report| report.state == TaskState::Succeeded);
+    /// Tekton asks anew at the end why a task did not run: where one failed, all others were not to start any more. Of
+    /// a run that was ended at once it tells nothing about those that never came to their turn.
+    fn settle_places(&mut self) {
+        let failed = |task: &PipelineTask| match self.places.get(&task.name) {
+            Some(Place::Ended(report)) => {
+                report.state != TaskState::Succeeded && task.on_error.as_deref() != Some("continue")
+            }
+            _ => false,
+        };
+        let at_once = self.over == Over::Run || self.cancelled == Cancel::AtOnce;
+        let stopped = self.plan.spec.tasks.iter().any(failed);
+        let invalid = self.places.values().any(|place| matches!(place, Place::Invalid(_)));
+        for task in &self.plan.spec.tasks {
+            let Some(place) = self.places.get_mut(&task.name) else { continue };
+            match place {
+                Place::Skipped(RUN_TIMEOUT | CANCELLED) if at_once => *place = Place::Waiting,
+                Place::Skipped(_) if stopped || invalid => *place = Place::Skipped(STOPPING),
+                Place::Invalid(_) if stopped => *place = Place::Skipped(STOPPING),
+                _ => {}
+            }
+        }
         for task in &self.plan.spec.finally {
-            if let Some(Place::Ended(report)) = self.places.get(&task.name)
-                && report.state == TaskState::Succeeded
-            {
+            let Some(place) = self.places.get_mut(&task.name) else { continue };
+            if at_once && matches!(place, Place::Skipped(RUN_TIMEOUT | CANCELLED)) {
+                *place = Place::Waiting;
+            }
+        }
+    }
+
+    /// The pipeline's results whose tasks wrote what they need, and the names of those that need what a task which
+    /// succeeded did not write.
+    fn pipeline_results(&self) -> (BTreeMap<String, Value>, Vec<String>) {
+        let mut known = self.results();
+        for task in &self.plan.spec.finally {
+            if let Some(Place::Ended(report)) = self.places.get(&task.name) {
                 for (result, value) in &report.results {
                     known.set_value(&format!("finally.{}.results.{result}", task.name), value);
                 }
             }
         }
-        let complete = |value: &Value| value.strings().into_iter().flat_map(vars::names).all(|name| known.knows(name));
-        let results = self.plan.spec.results.iter().filter(|result| complete(&result.value));
-        results.map(|result| (result.name.clone(), known.value(&result.value))).collect()
+        let succeeded = |name: &str| {
+            let task = name.split('.').nth(1).and_then(|task| self.places.get(task));
+            matches!(task, Some(Place::Ended(report)) if report.state == TaskState::Succeeded)
+        };
+        let outside = |name: &str| {
+            let of_array = name.split_once('[').map(|(array, _)| array);
+            of_array.is_some_and(|array| known.knows(array))
+        };
+        let mut results = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for result in &self.plan.spec.results {
+            let names: Vec<&str> = result.value.strings().into_iter().flat_map(vars::names).collect();
+            let missing: Vec<&str> = names.into_iter().filter(|name| !known.knows(name)).collect();
+            if missing.is_empty() {
+                results.insert(result.name.clone(), known.value(&result.value));
+            }
+            let never = missing.iter().filter(|name| succeeded(name) || outside(name));
+            wrong.extend(never.map(|_| result.name.clone()));
+        }
+        (results, wrong)
     }
 }
 
 enum Decision {
     Start(Box<Job>),
     Skip(&'static str),
+    Invalid(String),
     Fail(Box<TaskReport>),
 }
 
@@ -540,44 +546,4 @@ async fn at(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// The run's end in Tekton's words.
-fn verdict(
-    plan: &Plan,
-    tasks: &[TaskReport],
-    skipped: usize,
-    timed_out: bool,
-    cancelled: bool,
-) -> (RunStatus, String, String) {
-    let count = |is: fn(&TaskReport) -> bool| tasks.iter().filter(|task| is(task)).count();
-    let failed = count(|task| task.state == TaskState::Failed);
-    let ignored = count(|task| task.ignored);
-    let ended = count(|task| task.state == TaskState::Cancelled);
-    let passed_over = if ignored > 0 { format!(" (Ignored: {ignored})") } else { String::new() };
-    let mut message = format!(
-        "Tasks Completed: {} (Failed: {failed}{passed_over}, Cancelled {ended}), Skipped: {skipped}",
-        tasks.len()
-    );
-    if plan.kind == "TaskRun"
-        && let [task] = tasks
-    {
-        message.clone_from(&task.message);
-    }
-    let invalid = tasks.iter().find(|task| task.reason == "InvalidTaskResultReference");
-    let (status, reason) = match invalid {
-        _ if cancelled => (RunStatus::Cancelled, "Cancelled"),
-        _ if timed_out => {
-            message = format!("PipelineRun \"{}\" failed to finish in time. {message}", plan.run);
-            (RunStatus::Failed, "PipelineRunTimeout")
-        }
-        Some(task) if plan.spec.finally.is_empty() => {
-            message.clone_from(&task.message);
-            (RunStatus::Failed, "InvalidTaskResultReference")
-        }
-        _ if failed > ignored => (RunStatus::Failed, "Failed"),
-        _ if skipped > 0 => (RunStatus::Completed, "Completed"),
-        _ => (RunStatus::Succeeded, "Succeeded"),
-    };
-    (status, reason.to_owned(), message)
 }

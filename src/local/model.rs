@@ -52,6 +52,17 @@ impl ParamSpec {
     }
 }
 
+impl ParamSpec {
+    /// The keys that an object must have.
+    pub fn keys(&self) -> std::collections::BTreeSet<String> {
+        let default = match &self.default {
+            Some(Value::Object(map)) => map.keys().cloned().collect(),
+            _ => Vec::new(),
+        };
+        self.properties.iter().flat_map(|keys| keys.keys().cloned()).chain(default).collect()
+    }
+}
+
 /// A parameter that is given.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Param {
@@ -134,6 +145,16 @@ pub struct StepSpec {
     pub compute_resources: Option<serde_json::Value>,
     /// Rights of the process: for clusters.
     pub security_context: Option<serde_json::Value>,
+}
+
+impl StepSpec {
+    /// All texts that may hold variables and reach its process, and where they stand in the step.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
+        let command = self.command.iter().enumerate().map(|(index, text)| (format!("command[{index}]"), text.as_str()));
+        let args = self.args.iter().enumerate().map(|(index, text)| (format!("args[{index}]"), text.as_str()));
+        let env = self.env.iter().map(|var| (format!("env[{}]", var.name), var.value.as_str()));
+        command.chain(args).chain(env).chain([("workingDir".to_owned(), self.working_dir.as_str())])
+    }
 }
 
 /// A Task's `spec`.
@@ -268,9 +289,23 @@ pub struct Timeouts {
 pub struct RunWorkspace {
     /// The pipeline's name for it.
     pub name: String,
-    /// A new folder.
+    /// A new folder for each task.
     #[serde(default)]
     pub empty_dir: Option<serde_json::Value>,
+    /// A new folder for all tasks.
+    #[serde(default)]
+    pub volume_claim_template: Option<serde_json::Value>,
+    /// A folder in it.
+    #[serde(default)]
+    pub sub_path: String,
+}
+
+impl RunWorkspace {
+    /// What it is bound to, when that is to be had without a cluster.
+    pub fn source(&self) -> Option<&'static str> {
+        let claim = self.volume_claim_template.as_ref().map(|_| "volumeClaimTemplate");
+        self.empty_dir.as_ref().map(|_| "emptyDir").or(claim)
+    }
 }
 
 /// A PipelineRun's `spec`.

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::error::Error;
+use super::given::{Folder, Limits, limits, params, unfit, workspaces};
 use super::load;
 use super::model::{
-    Document, ParamSpec, PipelineSpec, PipelineTask, Reference, Resource, RunSpec, TaskSpec, Timeouts,
+    Document, ParamSpec, PipelineSpec, PipelineTask, Reference, Resource, RunSpec, StepSpec, TaskSpec,
     WorkspaceBinding, WorkspaceSpec,
 };
-use super::task::{duration, effective};
+use super::rules;
 use super::value::{Type, Value};
 use super::vars::{self, Variables};
 use crate::step::KeyValue;
@@ -38,8 +37,8 @@ pub struct Request {
 pub struct Resolved {
     /// Its name.
     pub task: String,
-    /// What to do.
-    pub spec: Arc<TaskSpec>,
+    /// What to do; a Task inside the pipeline has the pipeline's variables replaced.
+    pub spec: TaskSpec,
     /// Whether it stands in the pipeline itself, and so sees the pipeline's parameters.
     pub inline: bool,
 }
@@ -62,20 +61,9 @@ pub struct Plan {
     /// The run's parameters, with defaults.
     pub params: BTreeMap<String, Value>,
     /// The run's workspaces.
-    pub workspaces: BTreeMap<String, PathBuf>,
+    pub workspaces: BTreeMap<String, Folder>,
     /// How long it may take.
     pub timeouts: Limits,
-}
-
-/// How long a run may take.
-#[derive(Debug, Default)]
-pub struct Limits {
-    /// All of it.
-    pub pipeline: Option<Duration>,
-    /// The tasks but `finally`.
-    pub tasks: Option<Duration>,
-    /// `finally`.
-    pub finally: Option<Duration>,
 }
 
 struct Chosen {
@@ -91,24 +79,43 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     let chosen = choose(&documents, request)?;
     let Chosen { kind, name, mut spec, run } = chosen;
     let mut problems = Vec::new();
-    let params = params(&spec.params, &run, &request.params, &mut problems);
+    let params = params(kind, &spec.params, &run, &request.params, &mut problems);
     let workspaces = workspaces(&spec.workspaces, &run, &request.workspaces, root, &mut problems)?;
-    let resolved = resolve(&spec, &documents, request, &mut problems)?;
+    let mut resolved = resolve(&spec, &documents, request, &mut problems)?;
     let dependencies = dependencies(&spec, &mut problems);
     for task in spec.tasks.iter().chain(&spec.finally) {
         if let Some(resolved) = resolved.get(&task.name) {
             fits(&spec, task, resolved, &workspaces, &mut problems);
             undeclared(&spec, task, resolved, &mut problems);
+            outside(&params, task, resolved, &mut problems);
         }
     }
+    problems.extend(rules::pipeline(&spec).into_iter().map(|(path, why)| format!("{path}: {why}")));
+    for (name, resolved) in &resolved {
+        let of_task = |(path, why): rules::Wrong| format!("task {name:?}: Task {}: {path}: {why}", resolved.task);
+        problems.extend(rules::task(&resolved.spec, "spec").into_iter().map(of_task));
+    }
     let timeouts = limits(&run.timeouts, &mut problems);
-    if !problems.is_empty() {
+    let refused = |problems: Vec<String>| {
         let file = request.file.display();
-        return Err(Error::Resources(problems.into_iter().map(|problem| format!("{file}: {problem}")).collect()));
+        Error::Resources(problems.into_iter().map(|problem| format!("{file}: {problem}")).collect())
+    };
+    if !problems.is_empty() {
+        return Err(refused(problems));
     }
     let run = format!("{name}-{}", suffix());
     for pass in passes(&name, &run, &params, &workspaces, &spec) {
-        substitute(&mut spec, &pass);
+        substitute(&mut spec, &mut resolved, &pass);
+    }
+    for (list, finally) in [(&spec.tasks, false), (&spec.finally, true)] {
+        for task in list {
+            if let Some(resolved) = resolved.get(&task.name) {
+                fits_now(task, finally, resolved, &mut problems);
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(refused(problems));
     }
     Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, timeouts })
 }
@@ -210,101 +217,6 @@ fn around(name: &str, spec: &TaskSpec) -> PipelineSpec {
     }
 }
 
-fn params(
-    declared: &[ParamSpec],
-    run: &RunSpec,
-    given: &[KeyValue],
-    problems: &mut Vec<String>,
-) -> BTreeMap<String, Value> {
-    let known = |name: &str| declared.iter().any(|param| param.name == name);
-    for name in given.iter().map(|param| &param.key).chain(run.params.iter().map(|param| &param.name)) {
-        if !known(name) {
-            let names: Vec<&str> = declared.iter().map(|param| param.name.as_str()).collect();
-            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            problems.push(format!("there is no parameter {name:?}; it has {names}"));
-        }
-    }
-    let mut values = BTreeMap::new();
-    for param in declared {
-        let texts: Vec<&str> = given.iter().filter(|one| one.key == param.name).map(|one| one.value.as_str()).collect();
-        let of_run = run.params.iter().find(|one| one.name == param.name).map(|one| one.value.clone());
-        let given = match read(param.kind(), &texts) {
-            Ok(value) => value.or(of_run),
-            Err(why) => {
-                problems.push(format!("parameter {:?}: {why}", param.name));
-                continue;
-            }
-        };
-        match effective(param, given.as_ref()) {
-            Some(value) if value.kind() == param.kind() => {
-                values.insert(param.name.clone(), value);
-            }
-            Some(value) => {
-                problems.push(format!("parameter {:?} must be {}, got {}", param.name, param.kind(), value.kind()));
-            }
-            None => problems.push(format!("parameter {0:?} is missing: --param {0}=…", param.name)),
-        }
-    }
-    values
-}
-
-/// A parameter's value from the command line.
-fn read(kind: Type, texts: &[&str]) -> Result<Option<Value>, String> {
-    match (kind, texts) {
-        (_, []) => Ok(None),
-        (Type::String, [text]) => Ok(Some(Value::String((*text).to_owned()))),
-        (Type::Array, [text]) if text.starts_with('[') => {
-            Value::parse(text, kind).map(Some).ok_or(format!("{text} is not a JSON array of strings"))
-        }
-        (Type::Array, texts) => Ok(Some(Value::Array(texts.iter().map(|text| (*text).to_owned()).collect()))),
-        (Type::Object, [text]) => {
-            Value::parse(text, kind).map(Some).ok_or(format!("{text} is not a JSON object of strings"))
-        }
-        (Type::String | Type::Object, _) => Err("is given more than once".to_owned()),
-    }
-}
-
-fn workspaces(
-    declared: &[WorkspaceSpec],
-    run: &RunSpec,
-    given: &[KeyValue],
-    root: &Path,
-    problems: &mut Vec<String>,
-) -> Result<BTreeMap<String, PathBuf>, Error> {
-    let system = |path: &Path| {
-        let doing = format!("make {}", path.display());
-        move |source| Error::System { doing, source }
-    };
-    for workspace in given.iter().filter(|one| !declared.iter().any(|known| known.name == one.key)) {
-        problems.push(format!("there is no workspace {:?}", workspace.key));
-    }
-    let mut bound = BTreeMap::new();
-    for workspace in declared {
-        let of_run = run.workspaces.iter().any(|one| one.name == workspace.name && one.empty_dir.is_some());
-        let given = given.iter().find(|one| one.key == workspace.name).map(|one| one.value.as_str());
-        let path = match (given, of_run) {
-            (Some("emptyDir"), _) | (None, true) => root.join("workspaces").join(&workspace.name),
-            (Some(path), _) => std::path::absolute(path).map_err(system(Path::new(path)))?,
-            (None, false) if workspace.optional => continue,
-            (None, false) => {
-                problems.push(format!(
-                    "workspace {0:?} is missing: --workspace {0}=DIR, or {0}=emptyDir for a new folder",
-                    workspace.name
-                ));
-                continue;
-            }
-        };
-        // What a pipeline can do without is brought to it: a folder that is not there is a slip of the pen.
-        if workspace.optional && given.is_some_and(|dir| dir != "emptyDir") && !path.exists() {
-            problems.push(format!("workspace {:?}: {} does not exist", workspace.name, path.display()));
-            continue;
-        }
-        std::fs::create_dir_all(&path).map_err(system(&path))?;
-        bound.insert(workspace.name.clone(), path);
-    }
-    Ok(bound)
-}
-
 fn resolve(
     spec: &PipelineSpec,
     documents: &[Document],
@@ -343,7 +255,7 @@ fn resolve(
         };
         match spec {
             Some(spec) => {
-                found.insert(task.name.clone(), Resolved { task: name, spec: Arc::new(spec), inline });
+                found.insert(task.name.clone(), Resolved { task: name, spec, inline });
             }
             None => problems.push(format!(
                 "task {:?}: there is no Task {name:?} in {}; name its folder with --tasks",
@@ -360,11 +272,21 @@ fn fits(
     pipeline: &PipelineSpec,
     task: &PipelineTask,
     resolved: &Resolved,
-    bound: &BTreeMap<String, PathBuf>,
+    bound: &BTreeMap<String, Folder>,
     problems: &mut Vec<String>,
 ) {
     let spec = &resolved.spec;
     let name = &task.name;
+    for param in &spec.params {
+        let refers = |text: &str| vars::names(text).into_iter().any(|name| name.starts_with("params"));
+        if param.default.as_ref().is_some_and(|default| default.strings().into_iter().any(refers)) {
+            problems.push(format!(
+                "task {name:?}: the default of {:?} refers to another parameter: a Task's run sees only that one's default, \
+                 so a cluster would not do what is meant",
+                param.name
+            ));
+        }
+    }
     for param in spec.params.iter().filter(|param| param.default.is_none()) {
         if !task.params.iter().any(|given| given.name == param.name) {
             problems.push(format!("task {name:?} does not give the parameter {:?} of {}", param.name, resolved.task));
@@ -390,11 +312,6 @@ fn fits(
     }
     if task.retries > 0 && task.on_error.as_deref() == Some("continue") {
         problems.push(format!("task {name:?}: onError continue and retries exclude each other"));
-    }
-    for limit in task.timeout.iter().filter(|limit| !limit.contains("$(")) {
-        if let Err(why) = duration(limit) {
-            problems.push(format!("task {name:?}: timeout: {why}"));
-        }
     }
     for step in &spec.steps {
         let template = spec.step_template.as_ref();
@@ -430,12 +347,107 @@ fn undeclared(pipeline: &PipelineSpec, task: &PipelineTask, resolved: &Resolved,
     }
 }
 
-/// The variables `tasks.…` that a task uses, in its params, conditions and workspaces.
+/// Whether the values that a task now has fit its Task and its conditions.
+fn fits_now(task: &PipelineTask, finally: bool, resolved: &Resolved, problems: &mut Vec<String>) {
+    let name = &task.name;
+    if task.when.iter().any(|when| when.values.is_empty()) {
+        problems.push(format!("task {name:?}: when: the values are empty, and Tekton refuses such a run"));
+    }
+    for param in &resolved.spec.params {
+        let given = task.params.iter().find(|given| given.name == param.name).map(|given| &given.value);
+        if let Some(value @ Value::Object(_)) = given
+            && let Some(why) = unfit("TaskRun", param, value)
+        {
+            problems.push(format!("task {name:?}: parameter {:?}: {why}", param.name));
+        }
+    }
+    for variable in variables_in_values(task, finally) {
+        problems
+            .push(format!("task {name:?}: Tekton takes $({variable}) in a value for a variable, and fails the run"));
+    }
+    if resolved.inline {
+        let refused = |why| format!("task {name:?}: Tekton refuses to run it with these values: {why}");
+        problems.extend(strays(&resolved.spec).into_iter().map(refused));
+    }
+}
+
+/// An array's element that is not there.
+fn outside(params: &BTreeMap<String, Value>, task: &PipelineTask, resolved: &Resolved, problems: &mut Vec<String>) {
+    let given = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let inline = task
+        .task_spec
+        .iter()
+        .flat_map(|spec| &spec.steps)
+        .filter(|_| resolved.inline)
+        .flat_map(StepSpec::texts)
+        .map(|(_, text)| text);
+    for variable in given.chain(when).chain(inline).flat_map(vars::names) {
+        let element = variable.strip_prefix("params.").and_then(|rest| rest.strip_suffix(']')?.split_once('['));
+        let Some((name, index)) = element else { continue };
+        let own = resolved.spec.params.iter().any(|param| param.name == name);
+        if let (Some(Value::Array(items)), Ok(index)) = (params.get(name), index.parse::<usize>())
+            && index >= items.len()
+            && !own
+        {
+            problems.push(format!("task {:?}: $({variable}): {name:?} has only {}", task.name, items.len()));
+        }
+    }
+}
+
+/// What Tekton says of a Task whose steps, once values are put in, hold variables of parameters that it does not declare;
+/// empty when none does. Its webhook asks so when a TaskRun is made, its controller before it makes the pod.
+pub fn strays(spec: &TaskSpec) -> Vec<String> {
+    let unknown = |name: &str| {
+        rules::is_unknown_context(name)
+            || name.starts_with("params") && super::check::param_of(&spec.params, name).is_none()
+    };
+    // A whole array must stand alone.
+    let crowded = |name: &str| {
+        let array = super::check::param_of(&spec.params, name).is_some_and(|param| param.kind() == Type::Array);
+        array && (name.ends_with("[*]") || !name.ends_with(']'))
+    };
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (index, step) in spec.steps.iter().enumerate() {
+        for (path, text) in step.texts() {
+            let names = vars::names(text);
+            let what = if names.iter().any(|name| unknown(name)) {
+                "non-existent variable"
+            } else if vars::whole(text).is_none() && names.iter().any(|name| crowded(name)) {
+                "variable is not properly isolated"
+            } else {
+                continue;
+            };
+            found.entry(format!("{what} in {text:?}")).or_default().push(format!("steps[{index}].{path}"));
+        }
+    }
+    found.into_iter().map(|(what, paths)| format!("{what}: {}", paths.join(", "))).collect()
+}
+
+/// What Tekton would take for a variable in a task's parameters and conditions once the run's values are in them. It
+/// looks at them again each time it comes back to the run: such a value fails the run, or becomes another one.
+fn variables_in_values(task: &PipelineTask, finally: bool) -> BTreeSet<String> {
+    let params = task.params.iter().flat_map(|param| param.value.strings());
+    let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
+    let of_state = |name: &str| name == "tasks.status" || name.ends_with(".status") || name.ends_with(".reason");
+    let refused = |name: &&str| {
+        let state = name.starts_with("tasks.") && of_state(name);
+        name.starts_with("params") || rules::is_of_no_kind(name) || !finally && state
+    };
+    params.chain(when).flat_map(vars::names).filter(refused).map(str::to_owned).collect()
+}
+
+/// The variables `tasks.…` that a task uses: in its params, conditions and workspaces, and in a Task inside the pipeline.
 pub fn references(task: &PipelineTask) -> Vec<String> {
     let params = task.params.iter().flat_map(|param| param.value.strings());
     let when = task.when.iter().flat_map(|when| when.values.iter().map(String::as_str).chain([when.input.as_str()]));
     let paths = task.workspaces.iter().map(|workspace| workspace.sub_path.as_str());
-    let names = params.chain(when).chain(paths).flat_map(vars::names);
+    let inline = task.task_spec.iter().flat_map(|spec| spec.steps.iter().chain(&spec.step_template));
+    let names = params
+        .chain(when)
+        .chain(paths)
+        .chain(inline.flat_map(StepSpec::texts).map(|(_, text)| text))
+        .flat_map(vars::names);
     names.filter(|name| name.starts_with("tasks.")).map(str::to_owned).collect()
 }
 
@@ -449,13 +461,25 @@ pub fn result_reference(name: &str) -> Option<(&str, &str)> {
     Some((task, result))
 }
 
+/// The task and the result of a variable `tasks.T.results.R…` or `finally.T.results.R…`.
+pub fn any_result_reference(name: &str) -> Option<(&str, &str)> {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_.-[]*'\"".contains(c));
+    let parts = name.strip_prefix("tasks.").or_else(|| name.strip_prefix("finally."))?.split_once(".results.")?;
+    plain.then_some(parts)
+}
+
+/// The tasks and results that a task uses.
+pub fn used_results(task: &PipelineTask) -> Vec<(String, String)> {
+    let owned = |(task, result): (&str, &str)| (task.to_owned(), result.to_owned());
+    references(task).iter().filter_map(|name| result_reference(name)).map(owned).collect()
+}
+
 /// What each task waits for: the tasks it names in `runAfter`, and those whose results it uses.
 pub fn dependencies(spec: &PipelineSpec, problems: &mut Vec<String>) -> BTreeMap<String, BTreeSet<String>> {
     let names: BTreeSet<&str> = spec.tasks.iter().map(|task| task.name.as_str()).collect();
     let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for task in &spec.tasks {
-        let references = references(task);
-        let used = references.iter().filter_map(|name| result_reference(name)).map(|(task, _)| task.to_owned());
+        let used = used_results(task).into_iter().map(|(task, _)| task);
         let waits: BTreeSet<String> = task.run_after.iter().cloned().chain(used).collect();
         for unknown in waits.iter().filter(|name| !names.contains(name.as_str())) {
             problems.push(format!("task {:?} waits for {unknown:?}, which is no task of the pipeline", task.name));
@@ -484,24 +508,12 @@ pub fn dependencies(spec: &PipelineSpec, problems: &mut Vec<String>) -> BTreeMap
     all
 }
 
-fn limits(timeouts: &Timeouts, problems: &mut Vec<String>) -> Limits {
-    let mut limit = |text: &Option<String>| match text.as_deref().map(duration) {
-        Some(Ok(limit)) => limit,
-        Some(Err(why)) => {
-            problems.push(format!("spec.timeouts: {why}"));
-            None
-        }
-        None => None,
-    };
-    Limits { pipeline: limit(&timeouts.pipeline), tasks: limit(&timeouts.tasks), finally: limit(&timeouts.finally) }
-}
-
 /// The pipeline's passes: parameters, then context, then workspaces, as on a cluster.
 fn passes(
     name: &str,
     run: &str,
     params: &BTreeMap<String, Value>,
-    bound: &BTreeMap<String, PathBuf>,
+    bound: &BTreeMap<String, Folder>,
     spec: &PipelineSpec,
 ) -> [Variables; 3] {
     let mut first = Variables::default();
@@ -521,12 +533,12 @@ fn passes(
     [first, context, workspaces]
 }
 
-fn substitute(spec: &mut PipelineSpec, pass: &Variables) {
+fn substitute(spec: &mut PipelineSpec, resolved: &mut BTreeMap<String, Resolved>, pass: &Variables) {
     for task in spec.tasks.iter_mut().chain(&mut spec.finally) {
         apply(task, pass);
-    }
-    for result in &mut spec.results {
-        result.value = pass.value(&result.value);
+        if let Some(inline) = resolved.get_mut(&task.name).filter(|one| one.inline) {
+            pass.scoped(&task.params).task(&mut inline.spec);
+        }
     }
 }
 
@@ -542,6 +554,5 @@ pub fn apply(task: &mut PipelineTask, pass: &Variables) {
     for workspace in &mut task.workspaces {
         workspace.sub_path = pass.text(&workspace.sub_path);
     }
-    task.timeout = task.timeout.as_deref().map(|text| pass.text(text));
     task.on_error = task.on_error.as_deref().map(|text| pass.text(text));
 }

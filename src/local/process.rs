@@ -71,8 +71,10 @@ pub struct Program {
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// By itself, with this code; 128 + N when signal N ended it.
+    /// By itself, with this code; 255 when a signal ended it.
     Exit(i32),
+    /// It could not be started.
+    NotStarted,
     /// Killed by its own `timeout`.
     StepTimeout,
     /// Ended from outside.
@@ -169,7 +171,7 @@ pub async fn run(
     })
 }
 
+/// Tekton's entrypoint is the container's process, and exits with -1 for a process that a signal ended.
 fn code(status: std::process::ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
-    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255)
+    status.code().unwrap_or(255)
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::engine::{Cancel, RunReport, RunStatus, execute};
+use super::engine::{Cancel, execute};
+use super::outcome::{RunReport, RunStatus};
 use super::plan::Request;
 use super::process::{Line, Sink};
 use crate::step::{Exit, Failure, KeyValue, Step, StepArgs, Stop};
@@ -31,11 +32,11 @@ pub struct Args {
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub param: Vec<KeyValue>,
 
-    /// A workspace: a folder, or emptyDir for a new one
+    /// A workspace: a folder, emptyDir for a new one for each task, or volumeClaimTemplate for a new one for all tasks
     #[arg(long, short, value_name = "NAME=DIR")]
     pub workspace: Vec<KeyValue>,
 
-    /// Keep the run's folder, with results and emptyDir workspaces
+    /// Keep the run's folder, with results and new workspaces
     #[arg(long)]
     pub keep: bool,
 

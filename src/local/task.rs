@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::engine::{TaskReport, TaskState};
+use super::given::Folder;
 use super::model::{StepSpec, TaskSpec};
+use super::outcome::{TaskReport, TaskState};
 use super::process::{self, End, Halt, Line, Program, Sink, halted};
 use super::value::{Type, Value};
 use super::vars::{Variables, expand_env};
@@ -18,6 +19,12 @@ use crate::step::Seconds;
 
 /// The most that a container's termination message holds, in bytes; Tekton carries results in it.
 const TERMINATION_LIMIT: usize = 4096;
+
+/// How the message of a task ends that the run's timeout ended.
+pub const TIMED_OUT: &str = "TaskRun cancelled as the PipelineRun it belongs to has timed out.";
+
+/// The same when the run was cancelled.
+const CANCELLED: &str = "TaskRun cancelled as the PipelineRun it belongs to has been cancelled.";
 
 /// What all tasks of a run share.
 pub struct Host {
@@ -37,14 +44,16 @@ pub struct Job {
     pub name: String,
     /// The Task.
     pub task: String,
+    /// What `$(context.task.name)` is.
+    pub context: String,
     /// The TaskRun's name.
     pub run: String,
     /// What to do.
-    pub spec: Arc<TaskSpec>,
+    pub spec: TaskSpec,
     /// The parameters it is given.
     pub params: BTreeMap<String, Value>,
     /// The workspaces it is given.
-    pub workspaces: BTreeMap<String, PathBuf>,
+    pub workspaces: BTreeMap<String, Folder>,
     /// The longest that one attempt may take.
     pub timeout: Option<Duration>,
     /// How often it is tried again.
@@ -62,6 +71,8 @@ struct Attempt {
     message: String,
     step: Option<FailedStep>,
     results: BTreeMap<String, Value>,
+    /// Why it was ended from outside.
+    halted: Option<Halt>,
 }
 
 struct FailedStep {
@@ -72,7 +83,7 @@ struct FailedStep {
 
 impl Attempt {
     fn failed(reason: &'static str, message: String) -> Self {
-        Self { state: TaskState::Failed, reason, message, step: None, results: BTreeMap::new() }
+        Self { state: TaskState::Failed, reason, message, step: None, results: BTreeMap::new(), halted: None }
     }
 }
 
@@ -113,13 +124,22 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
     if let Err(error) = std::fs::create_dir_all(&results) {
         return Attempt::failed("Failed", format!("cannot make {}: {error}", results.display()));
     }
-    let passes = match passes(job, number, &results) {
+    let passes = folders(job, &dir).and_then(|folders| passes(job, number, &results, &folders));
+    let passes = match passes {
         Ok(passes) => passes,
         Err(message) => return Attempt::failed("TaskRunValidationFailed", message),
     };
+    let mut spec = job.spec.clone();
+    for pass in &passes {
+        pass.task(&mut spec);
+    }
+    let strays = super::plan::strays(&spec);
+    if !strays.is_empty() {
+        return Attempt::failed("PodCreationFailed", no_pod(job, &strays));
+    }
     // The attempt's own timeout halts its steps as the run's end does.
     let (sender, inner) = watch::channel(Halt::No);
-    let work = steps(host, job, &passes, &dir, inner);
+    let work = steps(host, job, &spec, &dir, inner);
     let mut work = std::pin::pin!(work);
     let deadline = async {
         match job.timeout {
@@ -150,24 +170,52 @@ async fn attempt(host: &Host, job: &Job, number: u32, outer: watch::Receiver<Hal
     }
 }
 
+fn no_pod(job: &Job, strays: &[String]) -> String {
+    let inline = job.context == job.run;
+    let maybe =
+        if inline { "invalid TaskSpec".to_owned() } else { format!("missing or invalid Task default/{}", job.task) };
+    format!("failed to create task run pod {:?}: {}. Maybe {maybe}", job.run, strays.join("\n"))
+}
+
+/// The folders of the workspaces; `emptyDir` is a new one for each try, as it is part of the pod.
+fn folders(job: &Job, dir: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+    let mut folders = BTreeMap::new();
+    for (name, folder) in &job.workspaces {
+        let path = match folder {
+            Folder::Shared(path) => path.clone(),
+            Folder::New(path) => dir.join("workspaces").join(name).join(path),
+        };
+        std::fs::create_dir_all(&path).map_err(|why| format!("cannot make {}: {why}", path.display()))?;
+        folders.insert(name.clone(), path);
+    }
+    Ok(folders)
+}
+
 /// Puts the TaskRun's own words to an end from outside.
 fn named(mut attempt: Attempt, job: &Job, own_timeout: bool) -> Attempt {
-    match attempt.state {
-        TaskState::Cancelled if own_timeout => {
-            let limit = job.timeout.unwrap_or_default();
+    let run = &job.run;
+    match attempt.halted {
+        Some(_) if own_timeout => {
             attempt.state = TaskState::Failed;
             attempt.reason = "TaskRunTimeout";
-            attempt.message = format!("TaskRun \"{}\" failed to finish within \"{}\"", job.run, Seconds(limit));
+            attempt.message =
+                format!("TaskRun {run:?} failed to finish within {:?}", go_duration(job.timeout.unwrap_or_default()));
         }
-        TaskState::Cancelled => attempt.message = format!("TaskRun \"{}\" was cancelled", job.run),
-        TaskState::Succeeded | TaskState::Failed => {}
+        Some(Halt::Timeout) => attempt.message = format!("TaskRun {run:?} was cancelled. {TIMED_OUT}"),
+        Some(_) => attempt.message = format!("TaskRun {run:?} was cancelled. {CANCELLED}"),
+        None => {}
     }
     attempt
 }
 
 /// The passes of Tekton's variables, one after the other: a parameter's value that holds a variable of a later pass is
 /// replaced there, as on a cluster.
-fn passes(job: &Job, attempt: u32, results: &Path) -> Result<Vec<Variables>, String> {
+fn passes(
+    job: &Job,
+    attempt: u32,
+    results: &Path,
+    folders: &BTreeMap<String, PathBuf>,
+) -> Result<Vec<Variables>, String> {
     let mut params = Variables::default();
     let declared = |name: &str| job.spec.params.iter().any(|param| param.name == name);
     for (name, value) in job.params.iter().filter(|(name, _)| !declared(name)) {
@@ -182,9 +230,10 @@ fn passes(job: &Job, attempt: u32, results: &Path) -> Result<Vec<Variables>, Str
         params.set_param(&param.name, &value);
     }
     let mut context = Variables::default();
-    context.set("context.task.name", &job.task);
+    context.set("context.task.name", &job.context);
     context.set("context.taskRun.name", &job.run);
     context.set("context.taskRun.namespace", "default");
+    context.set("context.taskRun.uid", &job.run);
     context.set("context.task.retry-count", attempt.to_string());
     let mut paths = Variables::default();
     for result in &job.spec.results {
@@ -195,13 +244,14 @@ fn passes(job: &Job, attempt: u32, results: &Path) -> Result<Vec<Variables>, Str
     }
     let mut workspaces = Variables::default();
     for workspace in &job.spec.workspaces {
-        let bound = job.workspaces.get(&workspace.name);
+        let bound = folders.get(&workspace.name);
         let name = &workspace.name;
         workspaces
             .set(format!("workspaces.{name}.path"), bound.map_or(String::new(), |path| path.display().to_string()));
         workspaces.set(format!("workspaces.{name}.bound"), bound.is_some().to_string());
-        workspaces.set(format!("workspaces.{name}.claim"), "");
-        workspaces.set(format!("workspaces.{name}.volume"), "");
+        if bound.is_some() {
+            workspaces.set(format!("workspaces.{name}.claim"), "");
+        }
     }
     Ok(vec![params, context, paths, workspaces])
 }
@@ -220,12 +270,12 @@ pub fn effective(param: &super::model::ParamSpec, given: Option<&Value>) -> Opti
 }
 
 /// Runs the steps in their order and reads the results after each.
-async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut halt: watch::Receiver<Halt>) -> Attempt {
+async fn steps(host: &Host, job: &Job, spec: &TaskSpec, dir: &Path, mut halt: watch::Receiver<Halt>) -> Attempt {
     let mut failed = None;
-    for (index, step) in job.spec.steps.iter().enumerate() {
+    for (index, step) in spec.steps.iter().enumerate() {
         let name = if step.name.is_empty() { format!("unnamed-{index}") } else { step.name.clone() };
-        let step = merged(step, job.spec.step_template.as_ref());
-        let program = match program(host, passes, &step, dir) {
+        let step = merged(step, spec.step_template.as_ref());
+        let program = match program(host, &step, dir) {
             Ok(program) => program,
             Err(message) => return Attempt::failed("TaskRunValidationFailed", format!("step {name:?}: {message}")),
         };
@@ -240,17 +290,19 @@ async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut hal
         let end = match process::run(&program, hear, &mut halt).await {
             Ok(end) => end,
             Err(error) => {
-                last_line = format!("cannot start {}: {error}", program.command[0]);
+                last_line = format!("Error executing command: {}: {error}", program.command[0]);
                 say(last_line.clone());
-                End::Exit(127)
+                End::NotStarted
             }
         };
-        let goes_on = text(passes, step.on_error.as_deref().unwrap_or_default()) == "continue";
+        let goes_on = step.on_error.as_deref() == Some("continue");
         let code = match end {
-            End::Halted(_) => {
-                return Attempt { state: TaskState::Cancelled, ..Attempt::failed("TaskRunCancelled", String::new()) };
+            End::Halted(halt) => {
+                let ended = Attempt::failed("TaskRunCancelled", String::new());
+                return Attempt { state: TaskState::Cancelled, halted: Some(halt), ..ended };
             }
-            End::StepTimeout => -1,
+            // What Tekton's entrypoint exits with.
+            End::StepTimeout | End::NotStarted => 1,
             End::Exit(code) => code,
         };
         let fits = message_length(&job.spec, &dir.join("results"), goes_on.then_some(code)) <= TERMINATION_LIMIT;
@@ -260,14 +312,14 @@ async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut hal
                     "Termination message is above max allowed size {TERMINATION_LIMIT}, caused by large task result."
                 );
                 say(last_line.clone());
-                (1, format!("\"step-{name}\" exited with code 1"))
+                (1, format!("\"step-{name}\" exited with code 1: Error"))
             }
             End::StepTimeout => {
                 (code, format!("\"step-{name}\" exited because the step exceeded the specified timeout limit"))
             }
-            _ => (code, format!("\"step-{name}\" exited with code {code}")),
+            _ => (code, format!("\"step-{name}\" exited with code {code}: Error")),
         };
-        if code != 0 && (!goes_on || !fits || end == End::StepTimeout) {
+        if code != 0 && (!goes_on || !fits || matches!(end, End::StepTimeout | End::NotStarted)) {
             failed = Some((FailedStep { name, code, last_line }, why));
             break;
         }
@@ -277,49 +329,66 @@ async fn steps(host: &Host, job: &Job, passes: &[Variables], dir: &Path, mut hal
 
 fn finished(job: &Job, results: &Path, failed: Option<(FailedStep, String)>) -> Attempt {
     let (values, wrong) = read_results(&job.spec, results);
-    match (failed, wrong) {
+    let (state, reason, message, step) = match (failed, wrong) {
         (Some((step, message)), _) => {
-            Attempt { state: TaskState::Failed, reason: "Failed", message, step: Some(step), results: values }
+            let reason = if job.ignore_failure { "FailureIgnored" } else { "StepFailed" };
+            (TaskState::Failed, reason, message, Some(step))
         }
-        (None, Some(message)) => Attempt::failed("TaskRunResultsVerificationFailed", message),
-        (None, None) => Attempt {
-            state: TaskState::Succeeded,
-            reason: "Succeeded",
-            message: "All Steps have completed executing".to_owned(),
-            step: None,
-            results: values,
-        },
-    }
+        (None, Some(wrong)) => (TaskState::Failed, "TaskRunValidationFailed", format!("[User error] {wrong}"), None),
+        (None, None) => (TaskState::Succeeded, "Succeeded", "All Steps have completed executing".to_owned(), None),
+    };
+    Attempt { state, reason, message, step, results: values, halted: None }
 }
 
-/// The results that were written, and what is wrong with one of them.
+/// The results that were written, and what is wrong with them: those of another type, which are left out, or else
+/// objects that lack keys.
 fn read_results(spec: &TaskSpec, dir: &Path) -> (BTreeMap<String, Value>, Option<String>) {
     let mut values = BTreeMap::new();
-    let mut wrong = None;
+    let mut other_type = BTreeMap::new();
+    let mut lacking = BTreeMap::new();
     for result in &spec.results {
         let Ok(bytes) = std::fs::read(dir.join(&result.name)) else { continue };
         let text = String::from_utf8_lossy(&bytes);
-        match Value::parse(&text, result.kind) {
-            Some(value) => {
-                let keys = result.properties.iter().flatten().map(|(key, _)| key);
-                let missing = keys.filter(|key| matches!(&value, Value::Object(map) if !map.contains_key(*key)));
-                if let Some(key) = missing.into_iter().next() {
-                    wrong =
-                        Some(format!("missing keys for these results which are required: {}: [{key}]", result.name));
+        // Tekton tells the type by the text; what looks like no list and no object is a string.
+        let value = Value::parse(&text, result.kind);
+        let found = value.as_ref().map_or(Type::of(&text), Value::kind);
+        match value {
+            Some(value) if found == result.kind => {
+                let keys = result.properties.iter().flatten().map(|(key, _)| key.as_str());
+                let missing: Vec<&str> =
+                    keys.filter(|key| matches!(&value, Value::Object(map) if !map.contains_key(*key))).collect();
+                if !missing.is_empty() {
+                    lacking.insert(&result.name, missing.join(" "));
                 }
                 values.insert(result.name.clone(), value);
             }
-            None => {
-                wrong = Some(format!(
-                    "Provided results don't match declared results; may be invalid JSON or missing result declaration: \
-                     \"{}\": task result is expected to be \"{}\" type but was initialized to a different type \"{}\"",
-                    result.name,
-                    result.kind,
-                    Type::String
-                ));
+            _ => {
+                other_type.insert(&result.name, found);
             }
         }
     }
+    let wrong_type = |(name, found): (&&String, &Type)| {
+        let wanted =
+            spec.results.iter().find(|result| result.name == **name).map(|result| result.kind).unwrap_or_default();
+        format!(
+            " {name:?}: task result is expected to be \"{wanted}\" type but was initialized to a different type \"{found}\""
+        )
+    };
+    let wrong = if !other_type.is_empty() {
+        let told: Vec<String> = other_type.iter().map(wrong_type).collect();
+        Some(format!(
+            "Provided results don't match declared results; may be invalid JSON or missing result declaration: {}",
+            told.join(",")
+        ))
+    } else if !lacking.is_empty() {
+        let told: Vec<String> = lacking.iter().map(|(name, keys)| format!("{name}:[{keys}]")).collect();
+        Some(format!(
+            "missing keys for these results which are required in TaskResult's properties map[{}]",
+            told.join(" ")
+        ))
+    } else {
+        None
+    };
     (values, wrong)
 }
 
@@ -359,36 +428,29 @@ fn merged(step: &StepSpec, template: Option<&StepSpec>) -> StepSpec {
     if merged.working_dir.is_empty() {
         merged.working_dir.clone_from(&template.working_dir);
     }
-    let own = |name: &str| step.env.iter().any(|var| var.name == name);
-    let shared = template.env.iter().filter(|var| !own(&var.name)).cloned();
-    merged.env = shared.chain(step.env.iter().cloned()).collect();
+    // The step's own value stands where the shared one stood: what comes behind may refer to it.
+    let own = |name: &str| step.env.iter().find(|var| var.name == name);
+    let shared = template.env.iter().map(|var| own(&var.name).unwrap_or(var).clone());
+    let rest = step.env.iter().filter(|var| !template.env.iter().any(|shared| shared.name == var.name)).cloned();
+    merged.env = shared.chain(rest).collect();
     merged
 }
 
-fn text(passes: &[Variables], text: &str) -> String {
-    passes.iter().fold(text.to_owned(), |text, pass| pass.text(&text))
-}
-
-fn list(passes: &[Variables], items: &[String]) -> Vec<String> {
-    passes.iter().fold(items.to_vec(), |items, pass| pass.list(&items))
-}
-
-fn program(host: &Host, passes: &[Variables], step: &StepSpec, dir: &Path) -> Result<Program, String> {
+fn program(host: &Host, step: &StepSpec, dir: &Path) -> Result<Program, String> {
     let mut declared: Vec<(String, String)> = Vec::new();
     for var in &step.env {
-        let value = expand_env(&text(passes, &var.value), &declared);
+        let value = expand_env(&var.value, &declared);
         declared.push((var.name.clone(), value));
     }
-    let expand = |items: Vec<String>| items.into_iter().map(|item| expand_env(&item, &declared)).collect::<Vec<_>>();
-    let mut command = expand(list(passes, &step.command));
-    command.extend(expand(list(passes, &step.args)));
+    let words = step.command.iter().chain(&step.args);
+    let mut command: Vec<String> = words.map(|word| expand_env(word, &declared)).collect();
     let first = command.first_mut().ok_or("has no command")?;
     *first = process::locate(&host.programs, first).display().to_string();
     let timeout = match &step.timeout {
-        Some(limit) => duration(&text(passes, limit))?,
+        Some(limit) => duration(limit)?,
         None => None,
     };
-    let work = dir.join(text(passes, &step.working_dir));
+    let work = dir.join(&step.working_dir);
     std::fs::create_dir_all(&work).map_err(|error| format!("cannot make {}: {error}", work.display()))?;
     let env = host.env.iter().cloned().chain(declared).collect();
     Ok(Program { command, env, dir: work, timeout })
@@ -398,4 +460,30 @@ fn program(host: &Host, passes: &[Variables], step: &StepSpec, dir: &Path) -> Re
 pub fn duration(text: &str) -> Result<Option<Duration>, String> {
     let Seconds(time) = text.parse()?;
     Ok((!time.is_zero()).then_some(time))
+}
+
+/// A time as Go writes it, and so Tekton in its messages: `1h0m0s`, `1m30s`, `1.5s`, `500ms`.
+pub fn go_duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    if millis < 1000 {
+        return if millis == 0 { "0s".to_owned() } else { format!("{millis}ms") };
+    }
+    let (hours, minutes) = (time.as_secs() / 3600, time.as_secs() / 60 % 60);
+    let seconds = (millis % 60_000) as f64 / 1000.0;
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_go_writes_them() {
+        let written = [0, 500, 1500, 90_000, 3_600_000].map(|millis| go_duration(Duration::from_millis(millis)));
+        assert_eq!(written, ["0s", "500ms", "1.5s", "1m30s", "1h0m0s"]);
+    }
 }

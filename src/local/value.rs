@@ -30,6 +30,20 @@ pub enum Type {
     Object,
 }
 
+impl Type {
+    /// The type that Tekton tells from a result's text.
+    pub fn of(text: &str) -> Self {
+        let is = |kind| Value::parse(text, kind).is_some();
+        if is(Self::Array) {
+            Self::Array
+        } else if is(Self::Object) {
+            Self::Object
+        } else {
+            Self::String
+        }
+    }
+}
+
 impl Value {
     /// The value's type.
     pub fn kind(&self) -> Type {

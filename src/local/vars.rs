@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::model::{Param, StepSpec, TaskSpec};
 use super::value::Value;
 
 /// What one pass replaces. A pass never looks at what it has put in, and knows no escaping, as Tekton's.
@@ -37,10 +38,64 @@ impl Variables {
         }
     }
 
+    /// Replaces `$(name)` by this value: a string as it is, an array as a whole only, an object by key only.
+    pub fn set_whole(&mut self, name: &str, value: &Value) {
+        match value {
+            Value::Array(_) => {
+                self.wholes.insert(name.to_owned(), value.clone());
+                self.wholes.insert(format!("{name}[*]"), value.clone());
+            }
+            Value::Object(map) => map.iter().for_each(|(key, item)| self.set(format!("{name}.{key}"), item)),
+            Value::String(text) => self.set(name, text),
+        }
+    }
+
     /// A parameter in its three spellings: `params.x`, `params["x"]`, `params['x']`.
     pub fn set_param(&mut self, name: &str, value: &Value) {
-        for spelling in [format!("params.{name}"), format!("params[\"{name}\"]"), format!("params['{name}']")] {
+        for spelling in spellings(name) {
             self.set_value(&spelling, value);
+        }
+    }
+
+    /// What is replaced in a Task that stands in the pipeline: the task's own parameters come before the pipeline's of
+    /// the same name. Only a string and a whole array or object do, not an array's elements: so does Tekton.
+    pub fn scoped(&self, own: &[Param]) -> Self {
+        let mut scoped = self.clone();
+        for param in own {
+            for spelling in spellings(&param.name) {
+                scoped.shadow(&spelling, &param.value);
+            }
+        }
+        scoped
+    }
+
+    fn shadow(&mut self, name: &str, value: &Value) {
+        match value {
+            Value::String(text) if self.strings.contains_key(name) => self.set(name, text),
+            Value::Array(_) if self.wholes.contains_key(name) => {
+                self.wholes.insert(name.to_owned(), value.clone());
+                self.wholes.insert(format!("{name}[*]"), value.clone());
+            }
+            Value::Object(_) if self.wholes.contains_key(&format!("{name}[*]")) => self.set_value(name, value),
+            _ => {}
+        }
+    }
+
+    /// One pass over what a step may hold variables in.
+    pub fn step(&self, step: &mut StepSpec) {
+        step.command = self.list(&step.command);
+        step.args = self.list(&step.args);
+        for var in &mut step.env {
+            var.value = self.text(&var.value);
+        }
+        step.working_dir = self.text(&step.working_dir);
+        step.on_error = step.on_error.as_deref().map(|text| self.text(text));
+    }
+
+    /// One pass over a Task.
+    pub fn task(&self, task: &mut TaskSpec) {
+        for step in task.steps.iter_mut().chain(&mut task.step_template) {
+            self.step(step);
         }
     }
 
@@ -77,6 +132,10 @@ impl Variables {
             Value::Object(map) => Value::Object(map.iter().map(|(key, text)| (key.clone(), self.text(text))).collect()),
         }
     }
+}
+
+fn spellings(name: &str) -> [String; 3] {
+    [format!("params.{name}"), format!("params[\"{name}\"]"), format!("params['{name}']")]
 }
 
 /// The name of a text that is one variable and nothing else.

@@ -76,9 +76,18 @@ impl Namespace {
     /// Creates what this YAML describes, and returns its kind and name, as `kind/name`.
     #[track_caller]
     pub fn create(&self, yaml: &str) -> String {
-        let answer = self.run("kubectl", &["create", "--validate=strict", "-o", "name", "-f", "-"], yaml);
-        let name = answer.text().trim().to_owned();
+        let name = self.try_create(yaml).text().trim().to_owned();
         name.replace(".tekton.dev", "")
+    }
+
+    /// The same, when the API server may refuse it.
+    pub fn try_create(&self, yaml: &str) -> Answer {
+        self.run("kubectl", &["create", "--validate=strict", "-o", "name", "-f", "-"], yaml)
+    }
+
+    /// What the API server and its webhooks say to it; nothing is made.
+    pub fn try_create_dry(&self, yaml: &str) -> Answer {
+        self.run("kubectl", &["create", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-"], yaml)
     }
 
     /// Applies a file of this repository.

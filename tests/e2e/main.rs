@@ -6,7 +6,9 @@
 mod catalog;
 mod cluster;
 mod resolvers;
+mod semantics;
 mod triggers;
+mod webhook;
 
 use cluster::{Namespace, succeeded};
 

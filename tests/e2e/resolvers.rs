@@ -38,7 +38,8 @@ impl Drop for Server {
 }
 
 fn git(folder: &Path, args: &[&str]) {
-    let who = ["-c", "user.name=streamgauge", "-c", "user.email=streamgauge@example.com", "-c", "init.defaultBranch=main"];
+    let who =
+        ["-c", "user.name=streamgauge", "-c", "user.email=streamgauge@example.com", "-c", "init.defaultBranch=main"];
     let output = Command::new("git").arg("-C").arg(folder).args(who).args(args).output().unwrap();
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
@@ -59,7 +60,8 @@ fn repository(folder: &Path) {
 fn fails_at_heron(space: &Namespace, sample: &str, replace: [&str; 2]) {
     space.kubectl(&["create", "serviceaccount", "streamgauge"]).text();
     space.kubectl(&["create", "secret", "generic", "slack", "--from-literal=token=xoxb-none"]).text();
-    let text = std::fs::read_to_string(Path::new(ROOT).join("pipelines/performance-test/samples").join(sample)).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(ROOT).join("pipelines/performance-test/samples").join(sample)).unwrap();
     let mut run = documents(&text.replace(replace[0], replace[1])).remove(0);
     let params = run["spec"]["params"].as_array_mut().unwrap();
     params.retain(|param| param["name"] != "image");

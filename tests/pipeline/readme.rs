@@ -51,7 +51,8 @@ fn the_readme_has_no_command_that_nobody_runs() {
         ]
     );
     let ci = std::fs::read_to_string(".ci/run").unwrap();
-    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
+    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"]
+    {
         assert!(ci.contains(command), ".ci/run does not run {command}");
     }
 }

@@ -141,6 +141,9 @@ pub fn secure(step: &StepSpec, template: Option<&StepSpec>, at: &str, notes: &mu
     if step.command.is_empty() && template.is_none_or(|template| template.command.is_empty()) {
         notes.wrong(format!("{at}.command"), "is missing: without it a cluster asks the image's registry");
     }
+    if step.image.is_empty() && template.is_none_or(|template| template.image.is_empty()) {
+        notes.wrong(format!("{at}.image"), "is missing");
+    }
     let context = |pointer: &str| {
         let find =
             |step: &StepSpec| step.security_context.as_ref().and_then(|context| context.pointer(pointer)).cloned();

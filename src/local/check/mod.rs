@@ -14,7 +14,7 @@ use super::load::{self, Raw};
 use super::model::{Document, Metadata, Resource, StepSpec, TaskSpec};
 use crate::step::{Exit, Failure, StepArgs};
 
-pub(super) use task::param_of;
+pub(super) use task::{named, param_of};
 
 /// Check Tasks, StepActions and Pipelines: names, parameters, results, workspaces, references, and the flags of our own programs
 #[derive(Debug, Clone, clap::Args)]

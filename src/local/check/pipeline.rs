@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Notes, catalog, task};
 use crate::local::model::{ParamSpec, PipelineSpec, PipelineTask, StepSpec, TaskSpec};
 use crate::local::value::{Type, Value};
-use crate::local::{plan, vars};
+use crate::local::{plan, rules, vars};
 
 pub fn pipeline(spec: &PipelineSpec, tasks: &BTreeMap<&str, &TaskSpec>, programs: &[clap::Command], notes: &mut Notes) {
     task::declarations(&spec.params, &spec.workspaces, notes);
+    rules::pipeline(spec).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     let mut problems = Vec::new();
     plan::dependencies(spec, &mut problems);
     for problem in problems {
@@ -59,6 +60,7 @@ pub fn pipeline(spec: &PipelineSpec, tasks: &BTreeMap<&str, &TaskSpec>, programs
 
 /// A Task inside a pipeline sees the pipeline's parameters, so only its commands and flags are judged.
 fn inline_task(spec: &TaskSpec, at: &str, programs: &[clap::Command], notes: &mut Notes) {
+    rules::task(spec, at).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     for (index, step) in spec.steps.iter().enumerate() {
         let path = format!("{at}.steps[{index}]");
         catalog::secure(step, spec.step_template.as_ref(), &path, notes);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Notes, catalog};
 use crate::local::model::{ParamSpec, StepSpec, TaskSpec, WorkspaceSpec};
 use crate::local::value::Type;
-use crate::local::vars;
+use crate::local::{rules, vars};
 
 pub fn declarations(params: &[ParamSpec], workspaces: &[WorkspaceSpec], notes: &mut Notes) {
     let mut seen = BTreeSet::new();
@@ -27,7 +27,7 @@ pub fn declarations(params: &[ParamSpec], workspaces: &[WorkspaceSpec], notes: &
 }
 
 /// A variable's name and what follows it: `params.x[*]` is `x` and `[*]`.
-fn named<'a>(variable: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
+pub fn named<'a>(variable: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
     let rest = variable.strip_prefix(prefix)?;
     if let Some(rest) = rest.strip_prefix('.') {
         let end = rest.find(['[', '.']).unwrap_or(rest.len());
@@ -47,6 +47,7 @@ pub fn param_of<'a>(params: &'a [ParamSpec], variable: &str) -> Option<&'a Param
 
 pub fn task(spec: &TaskSpec, at: &str, programs: &[clap::Command], notes: &mut Notes) {
     declarations(&spec.params, &spec.workspaces, notes);
+    rules::task(spec, at).into_iter().for_each(|(path, message)| notes.wrong(path, message));
     for (index, result) in spec.results.iter().enumerate() {
         catalog::described(&format!("{at}.results[{index}]"), &result.description, notes);
     }
