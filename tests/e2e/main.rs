@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
 
+mod bench;
 mod cluster;
+mod failures;
+mod performance_test;
 
 use cluster::{Namespace, succeeded};
 
