@@ -18,6 +18,8 @@ FROM scratch AS streamgauge
 ARG VERSION
 COPY --from=programs /rootfs/streamgauge/ /
 ENV PATH=/usr/local/bin
+# OpenSSL, built into librdkafka, would look for authorities in /usr/local/ssl.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 65532:65532
 LABEL org.opencontainers.image.title="streamgauge"
 LABEL org.opencontainers.image.description="Performance tests of streaming applications: the programs of the catalog's Steps"

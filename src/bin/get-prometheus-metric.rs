@@ -5,6 +5,6 @@ use std::process::ExitCode;
 use streamgauge::prometheus::{Args, run};
 use streamgauge::step;
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     step::main(|args: &Args| &args.step, run)
 }

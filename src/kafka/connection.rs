@@ -44,6 +44,10 @@ impl Connection {
     /// The settings every client of this cluster starts from.
     pub fn config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
+        // OpenSSL is built in, and looks for the computer's authorities where this computer does not have them.
+        if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
+            config.set("ssl.ca.location", "probe");
+        }
         for (key, value) in &self.properties {
             config.set(key, value);
         }

@@ -158,6 +158,19 @@ const RUN_SPEC: Fields = &[
     ("managedBy", Refused),
 ];
 
+const STEP_ACTION_SPEC: Fields = &[
+    ("description", Any),
+    ("params", Each(PARAM_SPEC)),
+    ("results", Each(&[("name", Any), ("type", Any), ("description", Any), ("properties", Any)])),
+    ("image", Any),
+    ("command", Any),
+    ("args", Any),
+    ("env", Each(ENV)),
+    ("workingDir", Any),
+    ("securityContext", Any),
+    ("volumeMounts", Each(&[("name", Any), ("mountPath", Any), ("readOnly", Any), ("subPath", Any)])),
+];
+
 macro_rules! document {
     ($spec:expr) => {
         &[("apiVersion", Any), ("kind", Any), ("metadata", One(METADATA)), ("spec", One($spec))]
@@ -170,6 +183,7 @@ fn document(kind: &str) -> Option<Fields> {
         "Task" => Some(document!(TASK_SPEC)),
         "Pipeline" => Some(document!(PIPELINE_SPEC)),
         "PipelineRun" => Some(document!(RUN_SPEC)),
+        "StepAction" => Some(document!(STEP_ACTION_SPEC)),
         _ => None,
     }
 }

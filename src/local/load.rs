@@ -39,21 +39,22 @@ impl Raw {
 
     /// The typed document. Fields are not judged here, only their types.
     pub fn typed(&self) -> Result<Document, String> {
-        let metadata: Metadata = part(&self.value, "metadata").map_err(|why| self.problem("metadata", &why))?;
+        let metadata: Metadata = self.part("metadata").map_err(|why| self.problem("metadata", &why))?;
         let spec = |why: String| self.problem("spec", &why);
         let resource = match self.kind() {
-            "Task" => Resource::Task(part(&self.value, "spec").map_err(spec)?),
-            "Pipeline" => Resource::Pipeline(part(&self.value, "spec").map_err(spec)?),
-            "PipelineRun" => Resource::Run(part(&self.value, "spec").map_err(spec)?),
+            "Task" => Resource::Task(self.part("spec").map_err(spec)?),
+            "Pipeline" => Resource::Pipeline(self.part("spec").map_err(spec)?),
+            "PipelineRun" => Resource::Run(self.part("spec").map_err(spec)?),
             other => return Err(self.problem("kind", &format!("{other:?} is not Task, Pipeline or PipelineRun"))),
         };
         Ok(Document { file: self.file.clone(), metadata, resource })
     }
-}
 
-fn part<T: for<'de> Deserialize<'de>>(value: &Json, field: &str) -> Result<T, String> {
-    let value = value.get(field).ok_or("is missing")?;
-    T::deserialize(value).map_err(|error| error.to_string())
+    /// One of its fields, typed.
+    pub fn part<T: for<'de> Deserialize<'de>>(&self, field: &str) -> Result<T, String> {
+        let value = self.value.get(field).ok_or("is missing")?;
+        T::deserialize(value).map_err(|error| error.to_string())
+    }
 }
 
 /// The documents of a file; other kinds than Tekton's come too.

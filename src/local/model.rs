@@ -125,6 +125,14 @@ impl FieldRef {
     }
 }
 
+/// A volume in a step.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub name: String,
+}
+
 /// A step, or what all steps share (`stepTemplate`).
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -141,6 +149,8 @@ pub struct StepSpec {
     pub env: Vec<EnvVar>,
     /// Where it runs.
     pub working_dir: String,
+    /// The volumes it sees: for clusters.
+    pub volume_mounts: Vec<VolumeMount>,
     /// The longest that it may take.
     pub timeout: Option<String>,
     /// `continue` or `stopAndFail`.

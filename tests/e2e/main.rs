@@ -9,9 +9,12 @@
 )]
 
 mod bench;
+mod catalog;
 mod cluster;
 mod failures;
 mod performance_test;
+mod resolvers;
+mod triggers;
 
 use cluster::{Namespace, succeeded};
 

@@ -1,4 +1,4 @@
-//! Every command of README.md is run: `hack/demo` and `hack/test` by continuous integration, the others here.
+//! Every command of README.md is run: `hack/demo`, `hack/test` and `hack/e2e` by continuous integration, the others here or there.
 
 use std::path::Path;
 use std::time::Duration;
@@ -29,20 +29,29 @@ fn names(list: &Value) -> Vec<&str> {
 #[test]
 fn the_readme_has_no_command_that_nobody_runs() {
     let commands = commands();
-    let programs: Vec<&str> = commands.iter().map(|line| line.split("  ").next().unwrap()).collect();
+    // What a user may take instead of ours, and the tests do not bring.
+    let elsewhere = ["docker ", "skopeo ", "kind ", "ctr ", "syft ", "trivy ", "rust-audit-info "];
+    let ours = commands.iter().filter(|line| !elsewhere.iter().any(|tool| line.starts_with(tool)));
+    let programs: Vec<&str> = ours.map(|line| line.split("  ").next().unwrap()).collect();
     assert_eq!(
         programs,
         [
             "hack/demo",
             "hack/demo --transformer-parallelism 29",
             "hack/test",
+            "hack/e2e",
             "target/release/streamgauge run pipelines/performance-test/performance-test.yaml",
+            "kustomize edit set image streamgauge=registry.example/team/streamgauge:0.1.0 \
+             streamgauge-java=registry.example/team/streamgauge-java:0.1.0",
             "kubectl apply -k .",
+            "kubectl apply -f config/secrets/slack.yaml",
             "kubectl create -f pipelines/performance-test/samples/performance-test.yaml",
+            "tkn bundle push registry.example/team/streamgauge-catalog:0.1.0",
+            "hack/image",
         ]
     );
     let ci = std::fs::read_to_string(".ci/run").unwrap();
-    for command in ["bash hack/test ", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
+    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"] {
         assert!(ci.contains(command), ".ci/run does not run {command}");
     }
 }
@@ -81,19 +90,53 @@ async fn the_readmes_own_run_works_with_ones_own_addresses() {
     bench.stop().await;
 }
 
+/// Where the Tasks, StepActions or Pipelines of these folders are.
+fn manifests(kinds: &[&str]) -> Vec<String> {
+    let mut there = Vec::new();
+    for kind in kinds {
+        let folders = std::fs::read_dir(kind).unwrap().flatten().filter(|entry| entry.path().is_dir());
+        let mut names: Vec<String> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        there.extend(names.iter().map(|name| format!("{kind}/{name}/{name}.yaml")));
+    }
+    there
+}
+
 #[test]
-fn a_cluster_is_given_every_task_and_pipeline() {
+fn a_cluster_is_given_every_task_stepaction_and_pipeline() {
     let listed = yaml(Path::new("kustomization.yaml"));
     let listed: Vec<&str> = listed["resources"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
-    let mut there = Vec::new();
-    for kind in ["tasks", "pipelines"] {
-        for folder in std::fs::read_dir(kind).unwrap().flatten() {
-            let name = folder.file_name().into_string().unwrap();
-            there.push(format!("{kind}/{name}/{name}.yaml"));
-        }
+    let there = manifests(&["tasks", "stepactions", "pipelines"]);
+    assert_eq!(listed[..there.len()], there);
+    assert_eq!(listed[there.len()..], ["config/service-account.yaml", "config/images/images.yaml"]);
+}
+
+#[test]
+fn a_bundle_is_given_every_task_and_the_pipelines_that_use_it() {
+    let command = commands().into_iter().find(|line| line.starts_with("tkn bundle push")).unwrap();
+    let files: Vec<&str> = command.split_whitespace().filter(|word| word.ends_with(".yaml")).collect();
+    let mut there = manifests(&["tasks"]);
+    there.extend(
+        manifests(&["pipelines"])
+            .iter()
+            .map(|path| format!("config/resolvers/bundles/{}", Path::new(path).file_name().unwrap().to_str().unwrap())),
+    );
+    assert_eq!(files, there);
+}
+
+/// What the samples say of pods and volumes is what `tkn` is given in files.
+#[test]
+fn samples_and_the_files_for_tkn_say_the_same() {
+    let template = yaml(Path::new("config/pod-template.yaml"));
+    let claim = yaml(Path::new("config/volume-claim-template.yaml"));
+    let run = yaml(Path::new("pipelines/performance-test/samples/performance-test.yaml"));
+    assert_eq!(run["spec"]["taskRunTemplate"]["podTemplate"], template);
+    assert_eq!(run["spec"]["workspaces"][0]["volumeClaimTemplate"], claim);
+    for manifest in manifests(&["tasks"]) {
+        let path = Path::new(&manifest);
+        let sample = path.with_file_name("samples").join(path.file_name().unwrap());
+        assert_eq!(yaml(&sample)["spec"]["podTemplate"], template, "{manifest}");
     }
-    there.sort_by_key(|path| (path.starts_with("pipelines"), path.clone()));
-    assert_eq!(listed, there);
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! All programs of the Steps in one file, for the image: which one it is, the name says that it is called by.
+//! They share most of their code, so that the image is a third of what five files would make it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+#[path = "delete-heron-app.rs"]
+mod delete_heron_app;
+#[path = "deploy-dataloader.rs"]
+mod deploy_dataloader;
+#[path = "deploy-heron-app.rs"]
+mod deploy_heron_app;
+#[path = "get-prometheus-metric.rs"]
+mod get_prometheus_metric;
+#[path = "send-slack.rs"]
+mod send_slack;
+
+/// musl's own lets one thread in at a time; librdkafka has many.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[expect(clippy::print_stderr, reason = "no program is called that would have a log")]
+fn main() -> ExitCode {
+    let called = std::env::args_os().next().unwrap_or_default();
+    match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+        Some("delete-heron-app") => delete_heron_app::main(),
+        Some("deploy-dataloader") => deploy_dataloader::main(),
+        Some("deploy-heron-app") => deploy_heron_app::main(),
+        Some("get-prometheus-metric") => get_prometheus_metric::main(),
+        Some("send-slack") => send_slack::main(),
+        _ => {
+            eprintln!("call this file by a program's name, by way of a link such as send-slack");
+            ExitCode::from(2)
+        }
+    }
+}
