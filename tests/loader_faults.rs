@@ -119,7 +119,8 @@ fn sigterm_stops_the_load_and_writes_what_was_done() {
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     let (code, said) = end(child, &servers);
     assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
-    assert_eq!((code, said.as_str()), (Some(143), "deploy-dataloader: stopped by a signal\n"));
+    assert_eq!(code, Some(143));
+    assert!(said.starts_with("deploy-dataloader: stopped by SIGTERM"), "{said}");
     let load = load(folder.path());
     assert!(load.acked >= 50 && load.acked == load.read && load.read < 3000, "{load:?}");
     assert_eq!(load.verdict.unwrap().status, report::Status::Inconclusive);

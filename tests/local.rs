@@ -413,3 +413,12 @@ fn an_optional_workspace_for_one_that_a_task_requires_is_found_before_tekton_ref
     let wrong: Vec<&str> = findings.iter().filter(|one| !one.style).map(|one| one.message.as_str()).collect();
     assert_eq!(wrong, [r#""slack" is optional in the Pipeline and required by the Task: make both the same"#]);
 }
+
+#[tokio::test]
+async fn an_annotation_reaches_a_step_as_it_is() {
+    let text = "$(id) $(context.taskRun.name) `x` \"}}\n\n$(MISSING)";
+    let annotation = format!("streamgauge.dev/commit-message={text}").parse().unwrap();
+    let request = Request { annotations: vec![annotation], ..request("annotations.yaml", &[], &[]) };
+    let (report, _) = try_run(request).await.unwrap();
+    assert_eq!(result(&report, "message"), format!("{text}|"));
+}

@@ -95,17 +95,45 @@ struct RunFacts {
     #[arg(long, value_name = "SHA", default_value = "", allow_hyphen_values = true)]
     commit: String,
 
-    /// The commit's message
+    /// The commit's message; $COMMIT_MESSAGE when it is empty
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     commit_message: String,
 
-    /// The commit's author
+    /// The commit's author; $COMMIT_AUTHOR when it is empty
     #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
     author: String,
 
     /// Number of the pull request
     #[arg(long, value_name = "NUMBER", default_value = "", allow_hyphen_values = true)]
     pull_request: String,
+}
+
+impl RunFacts {
+    /// Completed from the environment, which carries what no parameter can.
+    fn completed(mut self) -> Self {
+        for (said, name) in [(&mut self.commit_message, "COMMIT_MESSAGE"), (&mut self.author, "COMMIT_AUTHOR")] {
+            if said.is_empty() {
+                *said = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
+            }
+        }
+        self
+    }
+
+    /// Refuses text that Tekton takes for variables of its own. It replaces some and ends the whole run for others, at once and
+    /// without its finally tasks (Tekton 1.15 validates the replaced Pipeline again): what is deployed then stays for good.
+    fn check(&self) -> Result<(), Error> {
+        let arguments = [
+            ("--repository", &self.repository),
+            ("--commit", &self.commit),
+            ("--commit-message", &self.commit_message),
+            ("--author", &self.author),
+            ("--pull-request", &self.pull_request),
+        ];
+        match arguments.into_iter().find(|(_, value)| value.contains("$(")) {
+            Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `true` or `false`; an empty value means that it was not given.
@@ -123,8 +151,11 @@ fn hold(text: &str) -> Result<Seconds, String> {
 }
 
 /// Submits the topology and waits until it is truly running.
-pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+pub async fn run(mut args: Args, step: &Step) -> Result<Exit, Failure> {
+    let checked = args.facts.check();
+    args.facts = args.facts.completed();
     step.update_report(|report| args.begin_report(report))?;
+    checked?;
     args.check()?;
     let mut wait = Wait::within(step.timeout());
     let Args { target, .. } = &args;

@@ -46,7 +46,8 @@ pub async fn execute(request: &Request, sink: Sink, cancel: watch::Receiver<Canc
         }
     };
     let env = environment(&programs);
-    let host = Arc::new(Host { root: folder.path().to_owned(), programs, env, sink });
+    let annotations = plan.annotations.clone();
+    let host = Arc::new(Host { root: folder.path().to_owned(), programs, env, annotations, sink });
     let mut report = Run::new(plan, host).until_end(cancel).await;
     if request.keep {
         report.folder = Some(folder.keep());

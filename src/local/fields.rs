@@ -28,7 +28,15 @@ const PARAM: Fields = &[("name", Any), ("value", Any)];
 
 const RESULT: Fields = &[("name", Any), ("type", Any), ("description", Any), ("properties", Any), ("value", Refused)];
 
-const ENV: Fields = &[("name", Any), ("value", Any), ("valueFrom", Refused)];
+const ENV: Fields = &[("name", Any), ("value", Any), ("valueFrom", One(VALUE_FROM))];
+
+const VALUE_FROM: Fields = &[
+    ("fieldRef", One(&[("fieldPath", Any), ("apiVersion", Any)])),
+    ("secretKeyRef", Refused),
+    ("configMapKeyRef", Refused),
+    ("resourceFieldRef", Refused),
+    ("fileKeyRef", Refused),
+];
 
 const STEP: Fields = &[
     ("name", Any),

@@ -102,13 +102,38 @@ pub struct ResultSpec {
 }
 
 /// An environment variable of a step.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
     /// Its name.
     pub name: String,
     /// Its value.
-    #[serde(default)]
     pub value: String,
+    /// Where its value comes from instead.
+    pub value_from: Option<ValueFrom>,
+}
+
+/// Where the value of an environment variable comes from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ValueFrom {
+    /// A field of the pod.
+    pub field_ref: FieldRef,
+}
+
+/// A field of the pod. The ones known here are annotations: `metadata.annotations['NAME']`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FieldRef {
+    /// Where it is.
+    pub field_path: String,
+}
+
+impl FieldRef {
+    /// The annotation's name, when it is one.
+    pub fn annotation(&self) -> Option<&str> {
+        self.field_path.strip_prefix("metadata.annotations['")?.strip_suffix("']")
+    }
 }
 
 /// A volume in a step.

@@ -26,6 +26,8 @@ pub struct Request {
     pub params: Vec<KeyValue>,
     /// Workspaces: a folder, or `emptyDir` for a new one.
     pub workspaces: Vec<KeyValue>,
+    /// Annotations of the run; they win over those in the file.
+    pub annotations: Vec<KeyValue>,
     /// Leave the run's folder behind.
     pub keep: bool,
     /// Where the built programs are; beside the running program when left out.
@@ -62,6 +64,8 @@ pub struct Plan {
     pub params: BTreeMap<String, Value>,
     /// The run's workspaces.
     pub workspaces: BTreeMap<String, Folder>,
+    /// The run's annotations, which its pods have too.
+    pub annotations: BTreeMap<String, String>,
     /// How long it may take.
     pub timeouts: Limits,
 }
@@ -71,13 +75,15 @@ struct Chosen {
     name: String,
     spec: PipelineSpec,
     run: RunSpec,
+    annotations: BTreeMap<String, String>,
 }
 
 /// Prepares a run in this folder. Nothing is started.
 pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     let documents = load::runnable(&request.file)?;
     let chosen = choose(&documents, request)?;
-    let Chosen { kind, name, mut spec, run } = chosen;
+    let Chosen { kind, name, mut spec, run, mut annotations } = chosen;
+    annotations.extend(request.annotations.iter().map(|pair| (pair.key.clone(), pair.value.clone())));
     let mut problems = Vec::new();
     let params = params(kind, &spec.params, &run, &request.params, &mut problems);
     let workspaces = workspaces(&spec.workspaces, &run, &request.workspaces, root, &mut problems)?;
@@ -117,7 +123,7 @@ pub fn prepare(request: &Request, root: &Path) -> Result<Plan, Error> {
     if !problems.is_empty() {
         return Err(refused(problems));
     }
-    Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, timeouts })
+    Ok(Plan { kind, pipeline: name, run, spec, resolved, dependencies, params, workspaces, annotations, timeouts })
 }
 
 /// Five letters that tell runs apart, as Tekton's `generateName` adds.
@@ -143,18 +149,17 @@ fn choose(documents: &[Document], request: &Request) -> Result<Chosen, Error> {
         return Err(Error::Request(format!("{file}: holds no Task, Pipeline or PipelineRun")));
     };
     let name = document.metadata.name.clone();
+    // A Task's or Pipeline's own annotations describe it, and are for catalogs.
+    let (run, annotations) = (RunSpec::default(), BTreeMap::new());
     match &document.resource {
-        Resource::Pipeline(spec) => {
-            Ok(Chosen { kind: "PipelineRun", name, spec: spec.clone(), run: RunSpec::default() })
-        }
-        Resource::Task(spec) => {
-            Ok(Chosen { kind: "TaskRun", spec: around(&name, spec), name, run: RunSpec::default() })
-        }
+        Resource::Pipeline(spec) => Ok(Chosen { kind: "PipelineRun", name, spec: spec.clone(), run, annotations }),
+        Resource::Task(spec) => Ok(Chosen { kind: "TaskRun", spec: around(&name, spec), name, run, annotations }),
         Resource::Run(run) => {
             let (name, spec) = pipeline_of(run, documents, request)?;
             let name =
                 if name.is_empty() { document.metadata.generate_name.trim_end_matches('-').to_owned() } else { name };
-            Ok(Chosen { kind: "PipelineRun", name, spec, run: run.clone() })
+            let annotations = document.metadata.annotations.clone();
+            Ok(Chosen { kind: "PipelineRun", name, spec, run: run.clone(), annotations })
         }
     }
 }

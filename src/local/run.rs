@@ -36,6 +36,10 @@ pub struct Args {
     #[arg(long, short, value_name = "NAME=DIR")]
     pub workspace: Vec<KeyValue>,
 
+    /// An annotation of the run, for text that Tekton must not read, as streamgauge.dev/commit-message
+    #[arg(long, value_name = "NAME=TEXT")]
+    pub annotation: Vec<KeyValue>,
+
     /// Keep the run's folder, with results and new workspaces
     #[arg(long)]
     pub keep: bool,
@@ -52,6 +56,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         tasks: args.tasks,
         params: args.param,
         workspaces: args.workspace,
+        annotations: args.annotation,
         keep: args.keep,
         programs: None,
     };

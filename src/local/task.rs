@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::given::Folder;
-use super::model::{StepSpec, TaskSpec};
+use super::model::{StepSpec, TaskSpec, ValueFrom};
 use super::outcome::{TaskReport, TaskState};
 use super::process::{self, End, Halt, Line, Program, Sink, halted};
 use super::value::{Type, Value};
@@ -34,6 +34,8 @@ pub struct Host {
     pub programs: PathBuf,
     /// What every step's environment holds.
     pub env: Vec<(String, String)>,
+    /// The run's annotations.
+    pub annotations: BTreeMap<String, String>,
     /// Takes the steps' lines.
     pub sink: Sink,
 }
@@ -439,7 +441,11 @@ fn merged(step: &StepSpec, template: Option<&StepSpec>) -> StepSpec {
 fn program(host: &Host, step: &StepSpec, dir: &Path) -> Result<Program, String> {
     let mut declared: Vec<(String, String)> = Vec::new();
     for var in &step.env {
-        let value = expand_env(&var.value, &declared);
+        let value = match &var.value_from {
+            // Foreign text: nothing in it is replaced.
+            Some(from) => annotation(host, from)?,
+            None => expand_env(&var.value, &declared),
+        };
         declared.push((var.name.clone(), value));
     }
     let words = step.command.iter().chain(&step.args);
@@ -454,6 +460,14 @@ fn program(host: &Host, step: &StepSpec, dir: &Path) -> Result<Program, String> 
     std::fs::create_dir_all(&work).map_err(|error| format!("cannot make {}: {error}", work.display()))?;
     let env = host.env.iter().cloned().chain(declared).collect();
     Ok(Program { command, env, dir: work, timeout })
+}
+
+/// An annotation of the run; one that it does not have is empty, as in a pod.
+fn annotation(host: &Host, from: &ValueFrom) -> Result<String, String> {
+    let path = &from.field_ref.field_path;
+    let name =
+        from.field_ref.annotation().ok_or_else(|| format!("needs the pod's {path:?}, which is not known here"))?;
+    Ok(host.annotations.get(name).cloned().unwrap_or_default())
 }
 
 /// A time as Tekton writes it; `0` means no limit.

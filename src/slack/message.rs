@@ -16,7 +16,8 @@ const LONGEST_ERROR: usize = 600;
 pub struct Outcome {
     /// `$(tasks.status)`.
     pub status: String,
-    /// How single tasks ended: their names in the Pipeline, and Tekton's words Succeeded, Failed or None (never started).
+    /// How single tasks ended: their names in the Pipeline, and Tekton's words Succeeded, Failed or None (never started), with the
+    /// reason behind a slash where it is known.
     pub tasks: Vec<KeyValue>,
     /// The run's name, for when there is no report.
     pub run_id: String,
@@ -84,7 +85,8 @@ fn run_line(run: Option<&Run>, outcome: &Outcome) -> String {
     }
     if !run.commit.is_empty() {
         let short: String = run.commit.chars().take(8).collect();
-        parts.push(format!("`{}` {}", escape(&short), escape(run.message.lines().next().unwrap_or_default())));
+        let subject = run.message.lines().next().unwrap_or_default();
+        parts.push(format!("`{}` {}", escape(&short), escape(subject)).trim_end().to_owned());
     }
     if !run.author.is_empty() {
         parts.push(format!("by {}", escape(&run.author)));
@@ -98,10 +100,23 @@ fn run_line(run: Option<&Run>, outcome: &Outcome) -> String {
 /// Which tasks failed, and why, as far as the report tells.
 fn failure_lines(report: &Report, outcome: &Outcome) -> String {
     let mut lines = String::new();
+    let mut explained = false;
     for task in &outcome.tasks {
-        if !matches!(task.value.as_str(), "Succeeded" | "None" | "") {
-            let _ = writeln!(lines, "• task `{}`: {}", escape(&task.key), escape(&task.value));
+        let (status, reason) = task.value.split_once('/').unwrap_or((&task.value, ""));
+        if matches!(status, "Succeeded" | "None" | "") {
+            continue;
         }
+        let _ = write!(lines, "• task `{}`: {}", escape(&task.key), escape(status));
+        if !matches!(reason, "" | "Failed" | "StepFailed") {
+            let _ = write!(
+                lines,
+                " ({}{})",
+                escape(reason),
+                meaning(reason).map(|is| format!(": {is}")).unwrap_or_default()
+            );
+            explained = true;
+        }
+        lines.push('\n');
     }
     for error in &report.errors {
         let message = shorten(&error.message, LONGEST_ERROR);
@@ -109,10 +124,26 @@ fn failure_lines(report: &Report, outcome: &Outcome) -> String {
     }
     if let Some(reason) = &outcome.unreadable {
         let _ = writeln!(lines, "• the report cannot be read: {}", escape(reason));
-    } else if report.errors.is_empty() {
-        lines.push_str("• no step left a reason in the report: see the run's log\n");
+    } else if report.errors.is_empty() && !explained {
+        lines.push_str(
+            "• no step left a reason in the report, as when its pod is deleted: see the run's status and log\n",
+        );
     }
     lines
+}
+
+/// What Tekton's reason for the end of a task means (Tekton 1.15, TaskRunReason), where the program was not there to tell.
+fn meaning(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "StepOOM" => "killed, it needed more memory than its limit",
+        "TaskRunTimeout" => "not done within the task's timeout",
+        "TaskRunCancelled" => "the run was cancelled, or its time was over",
+        "PodEvicted" => "its pod was evicted, the node was short of memory or disk",
+        "PodCreationFailed" => "its pod could not be made",
+        "TaskRunImagePullFailed" => "its image could not be pulled",
+        "CreateContainerConfigError" => "its container could not be made, is a Secret missing?",
+        _ => return None,
+    })
 }
 
 fn linked(url: &str, text: &str) -> String {
@@ -223,8 +254,22 @@ mod tests {
         :x: *performance test: the run failed*
         performance-test-x7
         • task `deploy`: Failed
-        • no step left a reason in the report: see the run's log
+        • no step left a reason in the report, as when its pod is deleted: see the run's status and log
         ");
+    }
+
+    #[test]
+    fn tekton_s_reason_stands_in_for_a_program_that_was_killed() {
+        let killed = |value: &str| Outcome { tasks: vec![value.parse().unwrap()], ..failed() };
+        let said = |value: &str| text(&Report::default(), &killed(value)).lines().nth(1).map(ToOwned::to_owned);
+        assert_eq!(
+            said("load=Failed/StepOOM").unwrap(),
+            "• task `load`: Failed (StepOOM: killed, it needed more memory than its limit)"
+        );
+        assert_eq!(said("load=Failed/<Odd>").unwrap(), "• task `load`: Failed (&lt;Odd&gt;)");
+        for without in ["load=Failed", "load=Failed/Failed", "load=Failed/StepFailed"] {
+            assert_eq!(said(without).unwrap(), "• task `load`: Failed");
+        }
     }
 
     #[test]

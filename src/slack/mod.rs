@@ -38,8 +38,8 @@ pub struct Args {
     #[arg(long, default_value = "")]
     pub status: String,
 
-    /// How single tasks ended, as NAME=$(tasks.NAME.status)
-    #[arg(long, value_name = "NAME=STATUS", num_args(0..))]
+    /// How single tasks ended, as NAME=$(tasks.NAME.status)/$(tasks.NAME.reason); the reason may be left out
+    #[arg(long, value_name = "NAME=STATUS/REASON", num_args(0..))]
     pub tasks: Vec<KeyValue>,
 
     /// Name of the run, said when there is no report to take it from

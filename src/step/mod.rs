@@ -183,6 +183,10 @@ where
     }
     Err(match exit {
         Exit::Deadline => Failure::msg(exit, format!("not done within --timeout {}s", timeout.as_secs())),
+        Exit::Terminated => Failure::msg(
+            exit,
+            "stopped by SIGTERM, as when the run is cancelled, its time is over or its pod is deleted",
+        ),
         _ => Failure::msg(exit, "stopped by a signal"),
     })
 }

@@ -1,11 +1,20 @@
 //! What streamgauge does in a real Kubernetes with a real Tekton. `hack/e2e` runs these tests: they need `kubectl` and `tkn`
 //! on the PATH, KUBECONFIG, the images of `hack/image` in the cluster, and STREAMGAUGE_TEST_HOST.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends where something is not as it should be, and tells what came before"
+)]
 
+mod bench;
 mod catalog;
 mod cluster;
+mod failures;
+mod performance_test;
 mod resolvers;
+mod samples;
 mod semantics;
 mod triggers;
 mod webhook;

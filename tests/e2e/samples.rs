@@ -1,0 +1,125 @@
+//! Every Task and every StepAction by itself, from its samples.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use streamgauge::sandbox::kafka;
+
+use crate::bench::Bench;
+use crate::catalog::{ROOT, documents, files};
+use crate::cluster::succeeded;
+
+/// The samples in the order of a test: what one leaves, the next one needs.
+const SAMPLES: [&str; 6] = [
+    "deploy-heron-app/samples/deploy-heron-app-jar-in-workspace",
+    "deploy-heron-app/samples/deploy-heron-app",
+    "deploy-dataloader/samples/deploy-dataloader",
+    "get-prometheus-metric/samples/get-prometheus-metric",
+    "send-slack/samples/send-slack",
+    "delete-heron-app/samples/delete-heron-app",
+];
+
+/// What a sample's parameters have to be in this sandbox.
+fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
+    let endpoints = &bench.endpoints;
+    let servers = &endpoints.kafka_bootstrap_servers;
+    vec![
+        ("service-url", json!(endpoints.heron_service_url)),
+        ("tracker-url", json!(endpoints.heron_tracker_url)),
+        ("cluster", json!("sandbox")),
+        ("source-bootstrap-servers", json!(servers)),
+        ("target-bootstrap-servers", json!(servers)),
+        ("duration-min", json!("0.2")),
+        ("data-count-per-second", json!("300")),
+        ("endpoint", json!(endpoints.prometheus_url)),
+        ("warm-up", json!("4s")),
+        ("api-url", json!(endpoints.slack_api_url)),
+        (
+            "properties",
+            json!([
+                "topology.name=preprocessor",
+                "transformer.parallelism=2",
+                format!("kafka.input.bootstrap.servers={servers}"),
+                format!("kafka.input.topic={}", kafka::TARGET_TOPIC),
+                format!("kafka.output.bootstrap.servers={servers}"),
+                format!("kafka.output.topic={}", kafka::OUTPUT_TOPIC)
+            ]),
+        ),
+        (
+            "pack-params",
+            json!([
+                "topology=preprocessor",
+                "cluster=sandbox",
+                "role=ads",
+                "environment=staging",
+                "export_interval=1",
+                "scrape_interval=1"
+            ]),
+        ),
+    ]
+}
+
+/// Sets parameters wherever the sample has them, of the run or of a step; these two it leaves to their defaults.
+fn set(value: &mut Value, own: &[(&str, Value)]) {
+    if let Some(params) = value.get_mut("params").and_then(Value::as_array_mut) {
+        let has = |params: &[Value], name: &str| params.iter().any(|param| param["name"] == name);
+        for (needs, missing) in [("channel", "api-url"), ("pack", "warm-up")] {
+            if has(params, needs) && !has(params, missing) {
+                params.push(json!({"name": missing}));
+            }
+        }
+        for param in params {
+            if let Some((_, value)) = own.iter().find(|(name, _)| param["name"] == *name) {
+                param["value"] = value.clone();
+            }
+        }
+    }
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|field| set(field, own)),
+        Value::Array(items) => items.iter_mut().for_each(|item| set(item, own)),
+        _ => {}
+    }
+}
+
+/// Runs a sample with this sandbox's addresses and volume, and gives its results.
+fn run(bench: &Bench, catalog: &str, sample: &str) -> Value {
+    let path = Path::new(ROOT).join(catalog).join(format!("{sample}.yaml"));
+    let mut run = documents(&std::fs::read_to_string(&path).unwrap()).remove(0);
+    set(&mut run, &params(bench));
+    for workspace in run["spec"]["workspaces"].as_array_mut().into_iter().flatten() {
+        if let Some(claim) = workspace.get_mut("persistentVolumeClaim") {
+            claim["claimName"] = json!("files");
+        }
+        if workspace["name"] == "report" {
+            workspace["subPath"] = json!(format!("reports/{catalog}"));
+        }
+    }
+    let name = bench.space.create(&run.to_string());
+    let ended = bench.space.ended(&name);
+    let logs = bench.space.logs("taskRun", name.trim_start_matches("taskrun/"));
+    assert_eq!(succeeded(&ended)["status"], "True", "{sample} of {catalog}: {}\n{logs}", succeeded(&ended));
+    let results = ended["status"]["results"].as_array().cloned().unwrap_or_default();
+    results.into_iter().map(|result| (result["name"].as_str().unwrap().to_owned(), result["value"].clone())).collect()
+}
+
+#[test]
+fn every_task_and_stepaction_does_its_job_from_its_sample() {
+    let bench = Bench::start("samples");
+    for catalog in ["tasks", "stepactions"] {
+        let there: BTreeSet<String> = files(&[catalog], |path| path.contains("/samples/")).into_iter().collect();
+        let run_here = SAMPLES.map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml"));
+        assert_eq!(there, run_here.into_iter().collect(), "a sample that this test does not run");
+        bench.space.kubectl(&["exec", "files", "--", "mkdir", &format!("/files/reports/{catalog}")]).text();
+        let [in_workspace, in_image, load, measured, told, _] = SAMPLES.map(|sample| run(&bench, catalog, sample));
+        assert_eq!(in_workspace["topology"], "preprocessor");
+        assert_eq!(in_image["topology"], "preprocessor");
+        assert_eq!(load["records"], "3600");
+        assert_eq!(load["load-verdict"], "pass", "{load}");
+        assert_eq!(measured["verdict"], "pass", "{measured}");
+        assert!(told["permalink"].as_str().unwrap().starts_with("https://"), "{told}");
+        let report =
+            bench.space.kubectl(&["exec", "files", "--", "cat", &format!("/files/reports/{catalog}/report.json")]);
+        assert_eq!(report.json()["load"]["visible"], 3600);
+    }
+}
