@@ -203,11 +203,7 @@ impl Bench {
         let text = std::fs::read_to_string(SAMPLE).unwrap();
         let mut run: Value = serde_saphyr::from_str(&text).unwrap();
         run["metadata"] = json!({"name": name});
-        let mut params = self.params(own);
-        if let Ok(tag) = std::env::var("STREAMGAUGE_TEST_TAG") {
-            params.push(("image", format!("streamgauge:{tag}").into()));
-            params.push(("java-image", format!("preprocessor-performance-test:{tag}").into()));
-        }
+        let params = self.params(own);
         let given = run["spec"]["params"].as_array_mut().unwrap();
         given.retain(|param| params.iter().all(|(name, _)| param["name"] != *name));
         given.extend(params.into_iter().map(|(name, value)| json!({"name": name, "value": value})));
@@ -238,9 +234,6 @@ impl Bench {
             let params = run["spec"]["params"].as_array_mut().unwrap();
             params.retain(|param| param["name"] != "jar" && param["name"] != "java-image");
             params.push(json!({"name": "jar", "value": "/workspace/report/heron-preprocessor.jar"}));
-            if let Ok(tag) = std::env::var("STREAMGAUGE_TEST_TAG") {
-                params.push(json!({"name": "java-image", "value": format!("streamgauge-java:{tag}")}));
-            }
         }
     }
 

@@ -119,14 +119,11 @@ fn deploys_from_a_workspace(bench: &Bench) {
         format!("kafka.output.bootstrap.servers={servers}"),
         format!("kafka.output.topic={}", kafka::OUTPUT_TOPIC),
     ]);
-    let mut jar = vec![
+    let jar = vec![
         ("jar", json!("heron-preprocessor.jar")),
         ("main-class", json!("streamgauge.example.preprocessor.PreprocessorTopology")),
         ("properties", properties),
     ];
-    if let Ok(tag) = std::env::var("STREAMGAUGE_TEST_TAG") {
-        jar.push(("image", json!(format!("streamgauge-java:{tag}"))));
-    }
     taskrun(
         "deploy-heron-app",
         jar,
