@@ -107,7 +107,7 @@ fn pipeline_and_tasks_come_from_git() {
     let daemon = Server::start(|_, port| {
         let mut daemon = Command::new(program);
         daemon.args(["--export-all", "--reuseaddr"]).arg(format!("--base-path={}", folder.path().display()));
-        daemon.arg(format!("--listen={}", host())).arg(format!("--port={port}"));
+        daemon.arg(format!("--listen={}", host())).arg(format!("--port={port}")).stderr(Stdio::null());
         daemon
     });
     let space = Namespace::new("git");
