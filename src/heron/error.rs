@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Text that Tekton would take for a variable.
     #[error(
-        "{flag} {value:?} cannot be used: Tekton takes $(…) in a parameter for a variable of its own and ends the run without its finally tasks; give such text as an annotation of the run (streamgauge.dev/commit-message, streamgauge.dev/author)"
+        "{flag} {value:?} cannot be used: Tekton takes $(…) in a parameter for a variable of its own and ends the run without its finally tasks; give such text as an annotation of the run (streamgauge.dev/commit-message, streamgauge.dev/author), or outside Tekton in $COMMIT_MESSAGE and $COMMIT_AUTHOR"
     )]
     Variable {
         /// The argument.

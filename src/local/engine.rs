@@ -372,7 +372,11 @@ impl Run {
     }
 
     fn note(&mut self, ended: Result<TaskReport, tokio::task::JoinError>) {
-        let Ok(report) = ended else { return };
+        let report = match ended {
+            Ok(report) => report,
+            // None is aborted: a mistake of the runner's own must not pass for a task that has nothing to tell.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
         if report.state != TaskState::Succeeded && !report.ignored {
             self.stopping.get_or_insert(STOPPING);
         }

@@ -23,25 +23,27 @@ KUBECONFIG=$STATE/pki/admin.kubeconfig
 
 # The cluster lives in a network namespace of its own, joined to the computer by a pair of veth devices.
 NETNS=streamgauge
+# Says whose it is: another folder's cluster is not ours to stop.
+OWNER=/run/streamgauge-cluster
 HOST_DEVICE=sg-host
 NODE_DEVICE=sg-node
 HOST_IP=10.99.1.2
 GATEWAY_IP=10.99.1.1
 NODE=node
 NODE_IP=10.99.0.1
-SERVICES=10.96.0.0/16
-API_SERVICE_IP=10.96.0.1
-DNS_SERVICE_IP=10.96.0.10
-PODS=10.244.0.0/24
+SERVICES=10.99.16.0/20
+API_SERVICE_IP=10.99.16.1
+DNS_SERVICE_IP=10.99.16.10
+PODS=10.99.2.0/24
 CLUSTER_ROUTES=("$NODE_IP/32" "$SERVICES" "$PODS")
 
 # Waits until a command succeeds: wait_for WHAT SECONDS COMMAND...
 wait_for() {
-  local what=$1 deadline=$((SECONDS + $2))
+  local what=$1 seconds=$2 deadline=$((SECONDS + $2))
   shift 2
   until "$@" >/dev/null 2>&1; do
     if [ $SECONDS -ge $deadline ]; then
-      say "$what: not after ${deadline} s"
+      say "$what: not after $seconds s"
       "$@" >&2 || true
       return 1
     fi

@@ -137,8 +137,15 @@ fn who_starts_runs_may_do_that_and_no_more() {
     space.apply(&Path::new(ROOT).join("config/rbac.yaml"));
     let may = |verb: &str, what: &str| {
         let who = ["--as=someone", "--as-group=example-performance-testers"];
-        space.kubectl(&["auth", "can-i", verb, what, who[0], who[1]]).ok
+        let answer = space.kubectl(&["auth", "can-i", verb, what, who[0], who[1]]);
+        match answer.stdout.trim() {
+            "yes" => true,
+            "no" => false,
+            _ => panic!("{answer:?}"),
+        }
     };
+    // The API server learns of a Role a moment after it has taken it.
+    space.until("namespace", |_| may("create", "pipelineruns"));
     for (verb, what) in
         [("create", "pipelineruns"), ("patch", "pipelineruns"), ("watch", "taskruns"), ("get", "pods/log")]
     {

@@ -113,8 +113,10 @@ impl Namespace {
     pub fn until(&self, object: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let now = self.get(object);
-            if wanted(&now) {
+            // One that is not there yet is waited for too.
+            let answer = self.kubectl(&["get", object, "-o", "json"]);
+            let now = if answer.ok { answer.json() } else { Value::Null };
+            if !now.is_null() && wanted(&now) {
                 return now;
             }
             assert!(Instant::now() < deadline, "{object} is not as wanted: {}", self.describe(object));

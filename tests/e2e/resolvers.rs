@@ -20,10 +20,11 @@ impl Server {
     fn start(command: impl FnOnce(&str, u16) -> Command) -> Self {
         let port = TcpListener::bind((host(), 0)).unwrap().local_addr().unwrap().port();
         let address = format!("{}:{port}", host());
-        let child = command(&address, port).stdin(Stdio::null()).spawn().unwrap();
+        let mut child = command(&address, port).stdin(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(&address).is_err() {
             assert!(Instant::now() < deadline, "nothing listens on {address}");
+            assert!(child.try_wait().unwrap().is_none(), "the server for {address} has ended");
             std::thread::sleep(Duration::from_millis(50));
         }
         Self { child, address }

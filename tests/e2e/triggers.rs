@@ -1,4 +1,4 @@
-//! Tekton Triggers in the cluster: what the trigger's own tests will stand on.
+//! Tekton Triggers in the cluster: a payload of GitHub's makes a run.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -71,7 +71,7 @@ fn params(spec: &Value, step: &Value) -> Value {
     for workspace in list(&spec["workspaces"]) {
         let mut param = json!({
             "name": format!("{}-path", text(&workspace["name"])),
-            "description": format!("Path of a workspace: {}", text(&workspace["description"])),
+            "description": format!("Path of a workspace: {}", text(&workspace["description"]).replace("not bound when", "empty when")),
             "type": "string",
         });
         if workspace["optional"] == true {
@@ -90,7 +90,9 @@ fn params(spec: &Value, step: &Value) -> Value {
         let mut description = text(&param["description"]).to_owned();
         for workspace in list(&spec["workspaces"]) {
             let name = text(&workspace["name"]);
-            description = description.replace(&format!("the workspace {name}"), &format!("{name}-path"));
+            description = description
+                .replace(&format!("the workspace {name}"), &format!("{name}-path"))
+                .replace(&format!("/workspace/{name}/"), &format!("$(workspaces.{name}.path)/"));
         }
         param["description"] = json!(description);
         param
