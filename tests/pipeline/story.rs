@@ -11,6 +11,8 @@ use crate::bench::{Bench, Ended, PIPELINE, unwatched};
 
 /// How far a measured number may be from the truth.
 const TOLERANCE: f64 = 0.02;
+/// What a pause of a busy computer may add to one mean and not to the other, when it falls on the window's edge.
+const PAUSE_MS: f64 = 5.0;
 
 /// What is not looked at: queues fill and compilers warm up.
 const WARM_UP: Duration = Duration::from_secs(20);
@@ -99,7 +101,8 @@ fn assert_true(bench: &Bench, report: &Report) {
     let share = truth.back_pressure_percent();
     assert_near("back-pressure", measured(report, "back_pressure", ""), share, 100.0 * TOLERANCE);
     let latency = truth.complete_latency_ms();
-    assert_near("complete latency", measured(report, "complete_latency", ""), latency, latency * TOLERANCE);
+    let tolerance = latency * TOLERANCE + PAUSE_MS;
+    assert_near("complete latency", measured(report, "complete_latency", ""), latency, tolerance);
     let load = report.load.as_ref().unwrap();
     assert_eq!([load.planned, load.read, load.acked, load.visible], [600_000; 4]);
     assert_eq!(report.app.as_ref().unwrap().components.len(), 3);
