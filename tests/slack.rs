@@ -148,7 +148,7 @@ fn arguments_that_make_no_sense_reach_the_report_and_leave_the_results_empty() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
-    insta::assert_snapshot!(said, @r#"send-slack: invalid value 'load' for '--tasks [<NAME=STATUS>...]': "load" is not key=value"#);
+    insta::assert_snapshot!(said, @r#"send-slack: invalid value 'load' for '--tasks [<NAME=STATUS/REASON>...]': "load" is not key=value"#);
     let report = streamgauge::report::read(&report).unwrap().unwrap();
     assert_eq!(report.errors[0].exit_code, 2);
     assert_eq!(std::fs::read_to_string(ts).unwrap(), "");
