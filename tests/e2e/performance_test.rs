@@ -52,7 +52,7 @@ fn a_green_run_is_what_the_local_runner_gives_and_hostile_text_stays_text() {
     for (name, part) in [("verdict", "status"), ("summary", "cause")] {
         let there = result(&ended.run, name);
         assert_eq!(words(&there), words(&local.results[name].to_string()));
-        assert_eq!(cluster_report["verdict"][part], there.as_str());
+        assert!(there.ends_with(cluster_report["verdict"][part].as_str().unwrap()), "{there}");
     }
     assert_eq!(
         result(ended.task("load").unwrap(), "records"),
