@@ -50,9 +50,7 @@ impl ParamSpec {
             (None, None, None) => Type::String,
         }
     }
-}
 
-impl ParamSpec {
     /// The keys that an object must have.
     pub fn keys(&self) -> std::collections::BTreeSet<String> {
         let default = match &self.default {
