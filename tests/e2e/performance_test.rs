@@ -161,10 +161,10 @@ fn result(run: &Value, name: &str) -> String {
     found["value"].as_str().unwrap().to_owned()
 }
 
-/// A sentence without its numbers.
+/// A sentence without its numbers: signs, points and commas between digits belong to them.
 fn words(text: &str) -> String {
-    let letters: String = text.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
-    letters.split(['#', '.', ',']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("#")
+    let parts = text.split(|c: char| c.is_ascii_digit() || ".,-".contains(c));
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("#")
 }
 
 /// How two reports of the same inputs differ, apart from what must: names and times of the run, and what was measured.
