@@ -5,8 +5,10 @@
 //! threads of its own; [`run`] waits for them.
 
 mod args;
+pub mod batch;
 mod copy;
 mod offsets;
+pub mod partitioner;
 mod plan;
 mod schedule;
 mod source;
