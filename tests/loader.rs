@@ -167,7 +167,7 @@ async fn aborted_records_and_markers_are_not_records() {
     assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
     assert_eq!(read_all(&broker(), &all), there);
     let ran = load(&source, &all, &["--duration-min=0.066667", "--data-count-per-second=10"]).await;
-    insta::assert_snapshot!(ran.failure(&[(&source, "SOURCE")]), @r#"2: source topic "SOURCE" holds at most 39 records, 40 are asked for; --duration-min 0.065 would fit at 10 records/s"#);
+    insta::assert_snapshot!(ran.failure(&[(&source, "SOURCE")]), @r#"2: source topic "SOURCE" holds at most 39 records, 40 are asked for; --duration-min 0.065 would fit at 10 records/s, or send some twice with --repeat"#);
 }
 
 #[tokio::test]
@@ -198,8 +198,8 @@ async fn a_load_that_cannot_be_is_refused_before_anything_is_sent() {
     let servers = broker();
     let names = [&names[..], &[(&*servers, "BROKER")]].concat();
 
-    insta::assert_snapshot!(load(&source, &target, load_60).await.failure(&names), @r#"2: source topic "SOURCE" holds at most 50 records, 60 are asked for; --duration-min 0.833 would fit at 1 records/s"#);
-    insta::assert_snapshot!(load(&empty, &target, load_60).await.failure(&names), @r#"2: source topic "EMPTY" holds no records"#);
+    insta::assert_snapshot!(load(&source, &target, load_60).await.failure(&names), @r#"2: source topic "SOURCE" holds at most 50 records, 60 are asked for; --duration-min 0.833 would fit at 1 records/s, or send some twice with --repeat"#);
+    insta::assert_snapshot!(load(&empty, &target, load_60).await.failure(&names), @r#"2: source topic "EMPTY" holds no records in the range asked for"#);
     insta::assert_snapshot!(load(&source, &source, load_60).await.failure(&names), @r#"2: --target-topic "SOURCE" is the source topic itself, on the same cluster: name another target"#);
     insta::assert_snapshot!(load("no-such-topic", &target, load_60).await.failure(&names), @r#"2: the source BROKER has no topic "no-such-topic""#);
     insta::assert_snapshot!(load(&source, "no-such-target", load_60).await.failure(&names), @r#"2: the target BROKER has no topic "no-such-target"; create it first: kafka-topics.sh --bootstrap-server BROKER --create --topic no-such-target --partitions 2"#);

@@ -14,7 +14,7 @@ use super::tracker::{Answer, Info, Tracker};
 use super::wait::Wait;
 use super::{Error, Target, delete};
 use crate::report::{App, Component, Report, Run};
-use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs};
+use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs, flag};
 
 /// How long a topology must be up without a break unless the user says otherwise.
 const HOLD: &str = "10s";
@@ -133,15 +133,6 @@ impl RunFacts {
             Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
             None => Ok(()),
         }
-    }
-}
-
-/// `true` or `false`; an empty value means that it was not given.
-fn flag(text: &str) -> Result<bool, String> {
-    match text {
-        "" | "false" => Ok(false),
-        "true" => Ok(true),
-        _ => Err(format!("{text:?} is neither true nor false")),
     }
 }
 

@@ -50,7 +50,7 @@ pub fn copy(
     reader: &Reader,
     writer: &Writer,
     counts: Vec<u64>,
-    schedule: Schedule,
+    schedule: &Schedule,
     late_after: Duration,
     patience: Duration,
     cancel: &Cancel,
@@ -112,7 +112,7 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn send_all(&mut self, order: Interleave, schedule: Schedule) -> Result<(), Error> {
+    fn send_all(&mut self, order: Interleave, schedule: &Schedule) -> Result<(), Error> {
         for (number, index) in (0..).zip(order) {
             let due = schedule.due(number);
             self.wait_until(due)?;

@@ -10,6 +10,8 @@ mod copy;
 mod offsets;
 pub mod partitioner;
 mod plan;
+mod profile;
+mod range;
 mod schedule;
 mod source;
 mod target;
@@ -22,15 +24,15 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-pub use args::Args;
+pub use args::{Args, Compression, NewTopic, Partitioner};
 
 use crate::kafka::{self, Bounds, Cluster, Connection};
 use crate::report::{Latency, Load, Status, Window};
-use crate::step::{Exit, ExitClass, Failure, Progress, Seconds, Step};
+use crate::step::{Exit, ExitClass, Failure, Progress, Step};
 use copy::Copied;
-use offsets::Offsets;
-use plan::{Share, Stretch, TooFew};
-use schedule::Schedule;
+use plan::{Planner, Share, TooFew};
+use range::{Outside, Range};
+use schedule::Pace;
 use source::Reader;
 use target::Writer;
 use visible::Visible;
@@ -45,23 +47,11 @@ pub enum Error {
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
     /// The arguments make no load.
-    #[error(
-        "{minutes} min at {rate} records/s is not a single record: raise --duration-min or --data-count-per-second"
-    )]
-    NoRecords {
-        /// `--duration-min`.
-        minutes: f64,
-        /// `--data-count-per-second`.
-        rate: f64,
-    },
-    /// The load would be cut off.
-    #[error("{minutes} min of load do not fit into --timeout {timeout}: raise --timeout, or shorten --duration-min")]
-    NoTime {
-        /// `--duration-min`.
-        minutes: f64,
-        /// `--timeout`.
-        timeout: Seconds,
-    },
+    #[error(transparent)]
+    Args(#[from] args::Error),
+    /// The range does not lie in the source topic.
+    #[error(transparent)]
+    Outside(#[from] Outside),
     /// Records would be replayed into the topic they come from.
     #[error("--target-topic {topic:?} is the source topic itself, on the same cluster: name another target")]
     SameTopic {
@@ -80,17 +70,17 @@ pub enum Error {
         /// How many partitions the source has.
         partitions: usize,
     },
-    /// The source holds fewer records than asked for.
+    /// The range holds fewer records than asked for.
     #[error("{}", too_few(.topic, *.wanted, *.held, *.rate))]
     TooFew {
         /// The source topic.
         topic: String,
-        /// How many were asked for.
+        /// How many are needed, for the warm-up too.
         wanted: u64,
         /// The most there are.
         held: u64,
-        /// `--data-count-per-second`.
-        rate: f64,
+        /// The mean rate, and how many of the records are left to send at it; none in a replay.
+        rate: Option<(f64, u64)>,
     },
     /// The source gave no records.
     #[error("cannot read {topic}, partition {partition}: {words}")]
@@ -141,25 +131,26 @@ pub enum Error {
     Vanished,
 }
 
-fn too_few(topic: &str, wanted: u64, held: u64, rate: f64) -> String {
-    if held == 0 {
-        return format!("source topic {topic:?} holds no records");
+fn too_few(topic: &str, wanted: u64, held: u64, rate: Option<(f64, u64)>) -> String {
+    let there = match held {
+        0 => return format!("source topic {topic:?} holds no records in the range asked for"),
+        _ => format!("source topic {topic:?} holds at most {held} records, {wanted} are asked for"),
+    };
+    match rate {
+        Some((rate, left)) if left > 0 => {
+            let minutes = (left as f64 / rate / 60.0 * 1000.0).floor() / 1000.0;
+            format!("{there}; --duration-min {minutes} would fit at {rate} records/s, or send some twice with --repeat")
+        }
+        _ => there,
     }
-    let minutes = (held as f64 / rate / 60.0 * 1000.0).floor() / 1000.0;
-    format!(
-        "source topic {topic:?} holds at most {held} records, {wanted} are asked for; --duration-min {minutes} would fit at {rate} records/s"
-    )
 }
 
 impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Kafka(error) => error.exit(),
-            Self::NoRecords { .. }
-            | Self::NoTime { .. }
-            | Self::SameTopic { .. }
-            | Self::NoTargetTopic { .. }
-            | Self::TooFew { .. } => Exit::Usage,
+            Self::Args(error) => error.exit(),
+            Self::Outside(_) | Self::SameTopic { .. } | Self::NoTargetTopic { .. } | Self::TooFew { .. } => Exit::Usage,
             Self::Stopped => Exit::Terminated,
             Self::Source { .. }
             | Self::SourceTopic { .. }
@@ -185,15 +176,25 @@ impl Cancel {
     }
 }
 
-/// A load, as the loader's thread needs it.
+/// A load, as the arguments ask for it.
 #[derive(Debug)]
 struct Job {
     source: Connection,
     source_topic: String,
     target: Connection,
     target_topic: String,
-    records: u64,
-    rate: f64,
+    pace: Pace,
+    range: Range,
+    repeat: bool,
+    /// None: by the two topics' numbers of partitions.
+    partitioner: Option<Partitioner>,
+    /// What the header `streamgauge-run` carries; none: no header.
+    run_header: Option<String>,
+    compression: Compression,
+    /// How to create the target topic when it is not there; none: not at all.
+    create_topic: Option<NewTopic>,
+    /// When the first record is due; none: as soon as all is ready.
+    start_at: Option<jiff::Timestamp>,
     late_after: Duration,
     patience: Duration,
     acked: Arc<AtomicU64>,
@@ -209,13 +210,15 @@ struct Loaded {
 
 /// Replays the records. Writes results and the report's part however it ends, once records were sent.
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
-    let job = args.job()?;
-    let (records, rate, acked, cancel) = (job.records, job.rate, job.acked.clone(), job.cancel.clone());
+    let run = step.read_report()?.run.unwrap_or_default();
+    let job = args.job(&run.id)?;
+    let (records, rate) = job.pace.asked();
+    let (acked, cancel) = (job.acked.clone(), job.cancel.clone());
     let blank = Load {
         engine: "builtin".to_owned(),
         source: job.source_topic.clone(),
         target: job.target_topic.clone(),
-        profile: "constant".to_owned(),
+        profile: args.profile.to_string(),
         planned: records,
         rate,
         ..Load::default()
@@ -323,20 +326,23 @@ fn load(job: &Job) -> Result<Loaded, Error> {
         }
         found => found?,
     };
+    let Pace::Scheduled(schedule) = &job.pace else {
+        let words = "its records cannot be replayed by their timestamps".to_owned();
+        return Err(Error::SourceTopic { topic: job.source_topic.clone(), words });
+    };
     let shares = plan(job, &source.bounds(&job.source_topic, &partitions)?)?;
-    let stretches: Vec<Stretch> = shares.iter().map(|share| share.stretch).collect();
+    let stretches: Vec<_> = shares.iter().map(|share| share.stretch).collect();
     let counts = shares.iter().map(|share| share.records).collect();
     let reader = Reader::open(&job.source, &job.source_topic, stretches, job.patience, &job.cancel)?;
     let writer = Writer::open(
         &job.target,
         &job.target_topic,
         partitions == target_partitions,
-        job.rate,
+        schedule.rate(),
         job.patience,
         job.acked.clone(),
     )?;
     let before = target.bounds(&job.target_topic, &target_partitions)?;
-    let schedule = Schedule::new(job.rate);
     let mut copied = copy::copy(&reader, &writer, counts, schedule, job.late_after, job.patience, &job.cancel)?;
     let visible = count_visible(job, &target, &before, &mut copied);
     Ok(Loaded { copied, visible })
@@ -371,25 +377,18 @@ fn refuse_same_topic(job: &Job, source: &Cluster, target: &Cluster) -> Result<()
 }
 
 fn plan(job: &Job, held: &[Bounds]) -> Result<Vec<Share>, Error> {
-    /// What may go wrong while planning.
-    enum Trouble {
-        TooFew(u64),
-        Read(Error),
+    let held = job.range.within(held, &[])?;
+    let (records, rate) = job.pace.asked();
+    let warm_up = job.pace.warm_up();
+    let mut planner = Planner::new(job.pace.total(), &held, job.range.end(), job.repeat);
+    while let Some(stretches) = planner.next_scan() {
+        let reader = Reader::open(&job.source, &job.source_topic, stretches, job.patience, &job.cancel)?;
+        planner.scanned(reader.scan()?);
     }
-    impl From<TooFew> for Trouble {
-        fn from(too_few: TooFew) -> Self {
-            Self::TooFew(too_few.held)
-        }
-    }
-    let scan = |stretches: &[Stretch]| -> Result<Vec<Offsets>, Trouble> {
-        Reader::open(&job.source, &job.source_topic, stretches.to_vec(), job.patience, &job.cancel)
-            .and_then(|reader| reader.scan())
-            .map_err(Trouble::Read)
-    };
-    plan::plan(job.records, held, scan).map_err(|trouble| match trouble {
-        Trouble::Read(error) => error,
-        Trouble::TooFew(held) => {
-            Error::TooFew { topic: job.source_topic.clone(), wanted: job.records, held, rate: job.rate }
-        }
+    planner.finish().map_err(|TooFew { held }| Error::TooFew {
+        topic: job.source_topic.clone(),
+        wanted: records + warm_up,
+        held,
+        rate: (rate > 0.0).then(|| (rate, held.saturating_sub(warm_up))),
     })
 }

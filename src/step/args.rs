@@ -61,6 +61,15 @@ pub fn mounted(file: &str) -> Option<&Path> {
     (!file.is_empty() && (path.parent() != Some(Path::new("/")) || path.exists())).then_some(path)
 }
 
+/// Whether a flag that may be given a value is on; a Task passes it empty when nobody said.
+pub fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "" | "false" => Ok(false),
+        "true" => Ok(true),
+        _ => Err(format!("{text:?} is neither true nor false")),
+    }
+}
+
 /// How log lines on stderr look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::sync::watch;
 
-pub use args::{KeyValue, LogFormat, Seconds, StepArgs, mounted};
+pub use args::{KeyValue, LogFormat, Seconds, StepArgs, flag, mounted};
 pub use exit::{Exit, ExitClass, Failure};
 pub use http::{client, describe as describe_http_error};
 pub use process::{ProcessGroup, terminate};
