@@ -5,18 +5,16 @@
 
 mod address;
 mod call;
-pub mod cluster;
+mod cluster;
 mod code;
 mod connection;
 mod error;
 mod link;
-mod old;
 mod wire;
 
 pub use call::Call;
-pub use cluster::{Bounds, Partition, Topic};
+pub use cluster::{Bounds, Cluster, Partition, Topic};
 pub use code::{code, words};
 pub use connection::Connection;
 pub use error::Error;
 pub use link::Broker;
-pub use old::{Cluster, Words, describe};
