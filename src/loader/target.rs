@@ -70,7 +70,7 @@ impl Producer {
     async fn ask(cluster: &Cluster, topic: &Topic) -> Result<Self, kafka::Error> {
         let leader = topic.partitions.iter().map(|partition| partition.leader).find(|&leader| leader >= 0);
         let broker = cluster.broker(leader.unwrap_or(-1)).await?;
-        let request = InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
+        let request = InitProducerIdRequest::default().with_transactional_id(None);
         let response = broker.call(request).await?;
         match kafka::code(response.error_code) {
             None => Ok(Self { id: response.producer_id.0, epoch: response.producer_epoch }),
