@@ -12,6 +12,8 @@ mod error;
 mod fetched;
 mod header;
 mod records;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Builder, RunHeader};
 pub use error::Error;
