@@ -1,19 +1,21 @@
 //! How to connect to a cluster: bootstrap servers, and client properties from a file.
 
+use std::io;
 use std::path::Path;
 
-use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaConfRes;
+use kafka_protocol::ResponseError;
+use tokio::net::TcpStream;
 
-use super::{Error, describe};
+use super::address::Address;
+use super::link::{self, Broker};
+use super::{Error, words};
 
 /// How to connect to a cluster. What it holds may be secret, so it does not show itself.
 #[derive(Clone)]
 pub struct Connection {
     side: &'static str,
     servers: String,
+    addresses: Vec<Address>,
     properties: Vec<(String, String)>,
 }
 
@@ -24,11 +26,12 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// A connection to the cluster called `side` in errors (`source`, `target`). The file holds librdkafka properties,
-    /// `key=value` a line; what the program itself must set wins over it.
+    /// A connection to the cluster called `side` in errors (`source`, `target`).
     pub fn new(side: &'static str, servers: &str, properties: Option<&Path>) -> Result<Self, Error> {
+        let addresses =
+            Address::list(servers).map_err(|problem| Error::Servers { side, servers: servers.to_owned(), problem })?;
         let properties = properties.map(read).transpose()?.unwrap_or_default();
-        Ok(Self { side, servers: servers.to_owned(), properties })
+        Ok(Self { side, servers: servers.to_owned(), addresses, properties })
     }
 
     /// Which cluster is meant, in errors: `source` or `target`.
@@ -41,24 +44,44 @@ impl Connection {
         &self.servers
     }
 
-    /// The settings every client of this cluster starts from.
-    pub fn config(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        // OpenSSL is built in, and looks for the computer's authorities where this computer does not have them.
-        if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
-            config.set("ssl.ca.location", "probe");
-        }
-        for (key, value) in &self.properties {
-            config.set(key, value);
-        }
-        config.set("bootstrap.servers", &self.servers).set("client.id", "streamgauge");
-        config.set_log_level(RDKafkaLogLevel::Warning);
-        config
+    /// The bootstrap servers, one by one.
+    pub(super) fn addresses(&self) -> &[Address] {
+        &self.addresses
     }
 
-    /// What went wrong when a client was made.
-    pub fn client_error(&self, error: &KafkaError) -> Error {
-        Error::Client { side: self.side, servers: self.servers.clone(), words: describe(error) }
+    /// The settings from the file.
+    pub(super) fn properties(&self) -> &[(String, String)] {
+        &self.properties
+    }
+
+    /// Opens a link to the broker of this number at an address.
+    pub(super) async fn open(&self, id: i32, address: &Address) -> io::Result<Broker> {
+        let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        stream.set_nodelay(true)?;
+        let versions = link::versions(&mut stream).await?;
+        Ok(Broker::new(id, self.side, address.to_string(), stream, versions))
+    }
+
+    /// What it means that a broker answered `asked` (the operation, with its object: "write topic x") with this error.
+    pub fn refused(&self, asked: impl Into<String>, error: &ResponseError) -> Error {
+        self.refused_saying(asked, error, None)
+    }
+
+    /// Like [`Connection::refused`], with what the broker itself has to say about it.
+    pub fn refused_saying(&self, asked: impl Into<String>, error: &ResponseError, detail: Option<&str>) -> Error {
+        let said = detail.filter(|detail| !detail.is_empty()).map(|detail| format!(": {detail}"));
+        Error::Refused {
+            side: self.side,
+            servers: self.servers.clone(),
+            asked: asked.into(),
+            words: words(error) + &said.unwrap_or_default(),
+            heals: error.is_retriable(),
+        }
+    }
+
+    /// What it means that nobody answered `asked`.
+    pub fn unreachable(&self, asked: impl Into<String>, words: impl Into<String>) -> Error {
+        Error::Unreachable { side: self.side, servers: self.servers.clone(), asked: asked.into(), words: words.into() }
     }
 }
 
@@ -77,22 +100,9 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, String)> {
             continue;
         }
         let (key, value) = line.split_once('=').ok_or_else(|| (number, "not key=value".to_owned()))?;
-        let (key, value) = (key.trim(), value.trim());
-        check(key, value).map_err(|problem| (number, problem))?;
-        properties.push((key.to_owned(), value.to_owned()));
+        properties.push((key.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(properties)
-}
-
-/// Asks librdkafka about one property. Its own message repeats the value, so only its code is used.
-fn check(key: &str, value: &str) -> Result<(), String> {
-    match ClientConfig::new().set(key, value).create_native_config() {
-        Ok(_) => Ok(()),
-        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
-            Err(format!("librdkafka knows no property {key:?}"))
-        }
-        Err(_) => Err(format!("librdkafka refuses this value of {key}")),
-    }
 }
 
 #[cfg(test)]
@@ -100,27 +110,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn properties_are_read_as_they_stand_in_a_secret() {
-        let text = "# a comment\n\nsecurity.protocol = SASL_SSL\nsasl.password=a=b#c\n";
-        let expected = [("security.protocol", "SASL_SSL"), ("sasl.password", "a=b#c")];
-        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(parse(text).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_wrong_line_is_named_without_its_value() {
-        let wrong = |text| parse(text).unwrap_err();
-        assert_eq!(wrong("acks=all\nhunter2"), (2, "not key=value".to_owned()));
-        assert_eq!(wrong("sasl.pasword=hunter2"), (1, "librdkafka knows no property \"sasl.pasword\"".to_owned()));
-        assert_eq!(wrong("\nacks=hunter2"), (2, "librdkafka refuses this value of acks".to_owned()));
-    }
-
-    #[test]
     fn a_connection_never_shows_its_properties() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "sasl.password=hunter2\n").unwrap();
         let connection = Connection::new("source", "kafka:9092", Some(file.path())).unwrap();
         assert_eq!(format!("{connection:?}"), "source kafka:9092");
-        assert_eq!(connection.config().get("sasl.password"), Some("hunter2"));
     }
 }

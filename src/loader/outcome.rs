@@ -7,6 +7,8 @@ use hdrhistogram::Histogram;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::copy::Copied;
+use super::target::{Delivered, Producer};
 use super::visible::Visible;
 use crate::report::{Latency, Load, Verdict, Window};
 
@@ -90,6 +92,32 @@ impl Outcome {
             landed: BTreeMap::new(),
             producers: Vec::new(),
             failure: None,
+        }
+    }
+
+    /// What the copy loop counted, with the producer that wrote.
+    pub fn of(copied: &Copied, producer: Producer) -> Self {
+        let tally = &copied.tally;
+        let landed = |(&partition, there): (&i32, &Delivered)| {
+            let offsets = there.offsets.as_ref().map(|offsets| (offsets.start, offsets.end));
+            (partition, Landed { acked: there.acked, offsets })
+        };
+        Self {
+            read: copied.read,
+            acked: tally.acked,
+            bytes: tally.bytes,
+            late: copied.late,
+            send_delay: copied.send_delay.clone(),
+            ack_latency: tally.ack_latency.clone(),
+            latency: tally.latency.clone(),
+            per_second: tally.per_second.clone(),
+            source_wait: copied.source_wait,
+            target_wait: copied.target_wait,
+            started_at: copied.started_at,
+            window: copied.window,
+            landed: tally.partitions.iter().map(landed).collect(),
+            producers: vec![(producer.id, producer.epoch)],
+            failure: copied.failure.as_ref().map(ToString::to_string),
         }
     }
 

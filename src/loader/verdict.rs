@@ -48,7 +48,7 @@ pub fn judge(planned: Planned, outcome: &Outcome, sight: Sight<'_>) -> Verdict {
     };
     let seen = visible.map_or(outcome.acked, |visible| visible.ours);
     if [outcome.read, outcome.acked, seen].iter().any(|&count| count != planned + warm_up) {
-        let lacking = visible.map_or_else(String::new, |visible| lacking(&visible.lacking));
+        let lacking = visible.map_or_else(String::new, |visible| lacking(&visible.differing));
         return Verdict { status: Status::Fail, cause: format!("the counts differ: {numbers}{lacking}") };
     }
     if let Some(others) = visible.map(|visible| visible.others).filter(|others| *others > 0) {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn seen(ours: u64, others: u64) -> Visible {
-        Visible { ours, others, lacking: if ours < 100 { vec![1, 3] } else { vec![] } }
+        Visible { ours, others, differing: if ours < 100 { vec![1, 3] } else { vec![] } }
     }
 
     fn said(verdict: Verdict) -> String {

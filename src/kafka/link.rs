@@ -1,0 +1,226 @@
+//! A link to one broker: requests are written as they come, answers are matched with them in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use kafka_protocol::protocol::{StrBytes, VersionRange};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::{Call, Error, wire};
+
+/// The versions of the requests that a broker speaks, by the requests' keys.
+pub type Versions = HashMap<i16, VersionRange>;
+
+/// One link to one broker. Cheap to clone; the link is closed with its last clone.
+#[derive(Clone)]
+pub struct Broker(Arc<Link>);
+
+struct Link {
+    id: i32,
+    side: &'static str,
+    address: String,
+    versions: Versions,
+    number: AtomicI32,
+    frames: mpsc::UnboundedSender<Bytes>,
+    pending: Arc<Mutex<Pending>>,
+    carrier: AbortHandle,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
+}
+
+/// The requests that have no answer yet, in the order they are written in.
+#[derive(Default)]
+struct Pending {
+    waiting: VecDeque<(i32, oneshot::Sender<Bytes>)>,
+    /// Why the link is gone.
+    broken: Option<String>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "broker {} at {}", self.0.id, self.0.address)
+    }
+}
+
+impl Broker {
+    /// Takes over a connection that is ready for requests.
+    pub(super) fn new<S>(id: i32, side: &'static str, address: String, stream: S, versions: Versions) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        let (frames, outgoing) = mpsc::unbounded_channel();
+        let pending = Arc::new(Mutex::new(Pending::default()));
+        let (incoming, outlet) = tokio::io::split(stream);
+        let carrier = tokio::spawn(carry(incoming, outlet, outgoing, pending.clone())).abort_handle();
+        Self(Arc::new(Link { id, side, address, versions, number: AtomicI32::new(0), frames, pending, carrier }))
+    }
+
+    /// The broker's number; negative when it was reached by a bootstrap address and is not known.
+    pub fn id(&self) -> i32 {
+        self.0.id
+    }
+
+    /// Where it was reached, `host:port`.
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// Whether the link is gone.
+    pub fn is_broken(&self) -> bool {
+        lock(&self.0.pending).broken.is_some()
+    }
+
+    /// The version in which [`Broker::call`] asks.
+    pub fn version<R: Call>(&self) -> i16 {
+        self.0.versions.get(&R::KEY).map_or(R::MIN, |theirs| theirs.max.min(R::MAX))
+    }
+
+    /// Asks the broker. The request is in line when this returns, before its future is awaited: requests are sent in the
+    /// order of these calls. Nothing here waits but for the answer, however long it takes; when the link breaks, every
+    /// request without an answer fails with [`Error::Broken`].
+    pub fn call<R: Call>(&self, request: R) -> impl Future<Output = Result<R::Response, Error>> + Send + use<R> {
+        let version = self.version::<R>();
+        let answer = self.queue(&request, version);
+        let broker = self.clone();
+        async move {
+            let frame = answer?.await.map_err(|_| broker.broken())?;
+            wire::decode::<R>(frame, version).map_err(|error| {
+                broker.give_up(&format!("its answer to {} makes no sense: {error}", R::NAME));
+                broker.broken()
+            })
+        }
+    }
+
+    /// Breaks the link, for a reason that the errors then give.
+    pub fn give_up(&self, words: &str) {
+        fail(&self.0.pending, words);
+        self.0.carrier.abort();
+    }
+
+    fn queue<R: Call>(&self, request: &R, version: i16) -> Result<oneshot::Receiver<Bytes>, Error> {
+        self.check::<R>()?;
+        let number = self.0.number.fetch_add(1, Ordering::Relaxed);
+        let frame = wire::encode(request, version, number).map_err(|error| self.error(error.to_string()))?;
+        let (sender, answer) = oneshot::channel();
+        // Under one lock, so that the order of the waiting is the order of the frames.
+        let mut pending = lock(&self.0.pending);
+        if let Some(words) = &pending.broken {
+            return Err(self.error(words.clone()));
+        }
+        if self.0.frames.send(frame).is_ok() {
+            pending.waiting.push_back((number, sender));
+        }
+        Ok(answer)
+    }
+
+    /// Whether the broker and we have a version of this request in common.
+    fn check<R: Call>(&self) -> Result<(), Error> {
+        let theirs = self.0.versions.get(&R::KEY);
+        if theirs.is_some_and(|theirs| theirs.min <= R::MAX && R::MIN <= theirs.max) {
+            return Ok(());
+        }
+        Err(Error::Version {
+            side: self.0.side,
+            address: self.0.address.clone(),
+            call: R::NAME,
+            ours: format!("{} to {}", R::MIN, R::MAX),
+            theirs: theirs.map_or("not at all".to_owned(), |theirs| format!("{} to {}", theirs.min, theirs.max)),
+        })
+    }
+
+    fn broken(&self) -> Error {
+        let words = lock(&self.0.pending).broken.clone();
+        self.error(words.unwrap_or_else(|| "it was closed".to_owned()))
+    }
+
+    fn error(&self, words: String) -> Error {
+        Error::Broken { side: self.0.side, address: self.0.address.clone(), words }
+    }
+}
+
+/// Asks a broker which versions it speaks: the first question on every connection.
+pub async fn versions(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<Versions> {
+    let request = ApiVersionsRequest::default()
+        .with_client_software_name(StrBytes::from_static_str("streamgauge"))
+        .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
+    let mut version = ApiVersionsRequest::MAX;
+    let mut frame = wire::exchange(stream, &request, version).await?;
+    // A broker that does not know the version answers in version 0: the request's number, then the error.
+    if (&frame[..]).try_get_i32().is_ok()
+        && frame.get(4..6) == Some(&ResponseError::UnsupportedVersion.code().to_be_bytes())
+    {
+        version = 0;
+        frame = wire::exchange(stream, &request, version).await?;
+    }
+    let answer: ApiVersionsResponse = wire::decode::<ApiVersionsRequest>(frame, version)?;
+    if let Some(error) = super::code(answer.error_code) {
+        return Err(io::Error::other(super::words(&error)));
+    }
+    let span = |min, max| VersionRange { min, max };
+    Ok(answer.api_keys.iter().map(|api| (api.api_key, span(api.min_version, api.max_version))).collect())
+}
+
+/// Carries requests and answers until the link breaks or nobody holds it any more.
+async fn carry<S: AsyncRead + AsyncWrite>(
+    incoming: ReadHalf<S>,
+    outlet: WriteHalf<S>,
+    frames: mpsc::UnboundedReceiver<Bytes>,
+    pending: Arc<Mutex<Pending>>,
+) {
+    let ended = tokio::select! {
+        ended = read(incoming, &pending) => ended,
+        ended = write(outlet, frames) => ended,
+    };
+    let words = match ended {
+        Ok(()) => "the broker closed it".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    fail(&pending, &words);
+}
+
+async fn read<S: AsyncRead>(incoming: ReadHalf<S>, pending: &Mutex<Pending>) -> io::Result<()> {
+    let mut incoming = BufReader::with_capacity(16 << 10, incoming);
+    while let Some(frame) = wire::read(&mut incoming).await? {
+        let answered = wire::number(&frame)?;
+        let (number, sender) =
+            lock(pending).waiting.pop_front().ok_or_else(|| io::Error::other("an answer to nothing that was asked"))?;
+        if number != answered {
+            return Err(io::Error::other(format!("answer {answered} came where answer {number} is due")));
+        }
+        // Whoever asked may not wait any more.
+        let _ = sender.send(frame);
+    }
+    Ok(())
+}
+
+async fn write<S: AsyncWrite>(mut outlet: WriteHalf<S>, mut frames: mpsc::UnboundedReceiver<Bytes>) -> io::Result<()> {
+    while let Some(frame) = frames.recv().await {
+        outlet.write_all(&frame).await?;
+        if frames.is_empty() {
+            outlet.flush().await?;
+        }
+    }
+    outlet.shutdown().await
+}
+
+/// Marks the link as gone and fails what waits; the first reason stays.
+fn fail(pending: &Mutex<Pending>, words: &str) {
+    let mut pending = lock(pending);
+    pending.broken.get_or_insert_with(|| words.to_owned());
+    pending.waiting.clear();
+}
+
+fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
+    pending.lock().unwrap_or_else(PoisonError::into_inner)
+}
