@@ -122,7 +122,7 @@ async fn a_port_where_nobody_listens_is_named_with_the_systems_words() {
     let cluster = Cluster::new(&connection, Duration::from_millis(300)).unwrap();
     let error = cluster.topic("ads").await.unwrap_err();
     let expected = format!(
-        "no answer from the target 127.0.0.1:{port} (describing topic ads): Connection refused (os error 111); \
+        "no answer from the target 127.0.0.1:{port} (describe topic ads): Connection refused (os error 111); \
          is the address right and the broker up?"
     );
     assert_eq!(error.to_string(), expected);

@@ -105,8 +105,8 @@ impl Connection {
         if ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().all(|name| std::env::var_os(name).is_none()) {
             config.set("ssl.ca.location", "probe");
         }
-        for (key, value) in self.properties() {
-            config.set(key, value);
+        for property in self.properties() {
+            config.set(&property.key, property.value.trim());
         }
         config.set("bootstrap.servers", self.servers()).set("client.id", "streamgauge");
         config.set_log_level(RDKafkaLogLevel::Warning);
