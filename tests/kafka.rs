@@ -7,8 +7,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, Fetc
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use streamgauge::kafka::cluster::Cluster;
-use streamgauge::kafka::{Connection, Error};
+use streamgauge::kafka::{Cluster, Connection, Error};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 

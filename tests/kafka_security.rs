@@ -14,8 +14,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
-use streamgauge::kafka::cluster::Cluster;
-use streamgauge::kafka::{Connection, Error};
+use streamgauge::kafka::{Cluster, Connection, Error};
 use tempfile::TempDir;
 
 /// How long the broker may take to start: machines are slow and busy.
@@ -323,6 +322,7 @@ async fn refusals_say_what_to_do(broker: &Broker) {
         let said = broker.refusal(listener, &properties).await;
         assert!(said.contains(expected), "{listener}: {properties}\n{said}");
         assert!(!said.contains("hunter2"), "{said}");
+        eprintln!("{listener}: {said}");
     }
     let jks = broker.through("TLS", &tls(broker, "ca.jks"), UNANSWERED).err().unwrap().to_string();
     assert!(jks.contains("line 2") && jks.contains("keytool -importkeystore"), "{jks}");

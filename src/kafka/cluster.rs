@@ -260,7 +260,8 @@ impl Cluster {
         Ok(answer)
     }
 
-    async fn topic_once(&self, name: &str) -> Result<Topic, Error> {
+    /// Like [`Cluster::topic`], but asked once: for those who ask again themselves.
+    pub async fn topic_once(&self, name: &str) -> Result<Topic, Error> {
         let answer = self.metadata(Some(&[name])).await?;
         let found = answer.topics.iter().find(|topic| topic.name.as_deref().is_some_and(|found| &**found == name));
         match found.map(|found| (code(found.error_code), found)) {

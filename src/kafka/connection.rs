@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use super::address::Address;
 use super::link::{self, Broker, Place, Versions};
-use super::properties::{self, Property};
+use super::properties;
 use super::sasl::Mechanism;
 use super::settings::{self, Remark, Security};
 use super::{Error, Failure, code, words};
@@ -21,7 +21,6 @@ pub struct Connection {
     servers: String,
     addresses: Vec<Address>,
     security: Security,
-    properties: Vec<Property>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -36,8 +35,8 @@ impl Connection {
     pub fn new(side: &'static str, servers: &str, properties: Option<&Path>) -> Result<Self, Error> {
         let addresses =
             Address::list(servers).map_err(|problem| Error::Servers { side, servers: servers.to_owned(), problem })?;
-        let (properties, security) = properties.map(read).transpose()?.unwrap_or_default();
-        Ok(Self { side, servers: servers.to_owned(), addresses, security, properties })
+        let security = properties.map(read).transpose()?.unwrap_or_default();
+        Ok(Self { side, servers: servers.to_owned(), addresses, security })
     }
 
     /// Which cluster is meant, in errors: `source` or `target`.
@@ -53,11 +52,6 @@ impl Connection {
     /// The bootstrap servers, one by one.
     pub(super) fn addresses(&self) -> &[Address] {
         &self.addresses
-    }
-
-    /// The properties of the file.
-    pub(super) fn properties(&self) -> &[Property] {
-        &self.properties
     }
 
     /// Opens a link to the broker of this number at an address.
@@ -136,7 +130,7 @@ impl Connection {
 }
 
 /// Reads a properties file, and says in the log which of its properties have no effect.
-fn read(path: &Path) -> Result<(Vec<Property>, Security), Error> {
+fn read(path: &Path) -> Result<Security, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::PropertiesRead { path: path.to_owned(), source })?;
     let wrong = |(line, problem)| Error::PropertiesLine { path: path.to_owned(), line, problem };
     let properties = properties::parse(&properties::text(bytes)).map_err(wrong)?;
@@ -147,7 +141,7 @@ fn read(path: &Path) -> Result<(Vec<Property>, Security), Error> {
             Remark::Unknown(words) => tracing::warn!("{}: {words}", path.display()),
         }
     }
-    Ok((properties, security))
+    Ok(security)
 }
 
 /// What it means that a connection without TLS failed at the first question.

@@ -35,16 +35,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// librdkafka did not take the settings.
-    #[error("cannot make a Kafka client for the {side} {servers}: {words}")]
-    Client {
-        /// `source` or `target`.
-        side: &'static str,
-        /// Its bootstrap servers.
-        servers: String,
-        /// librdkafka's words.
-        words: String,
-    },
     /// No broker answered.
     #[error("no answer from the {side} {servers} ({asked}): {words}; is the address right and the broker up?")]
     Unreachable {
@@ -182,8 +172,7 @@ impl ExitClass for Error {
             | Self::PropertiesLine { .. }
             | Self::Servers { .. }
             | Self::UnknownTopic { .. } => Exit::Usage,
-            Self::Client { .. }
-            | Self::Unreachable { .. }
+            Self::Unreachable { .. }
             | Self::Advertised { .. }
             | Self::Broken { .. }
             | Self::Tls { .. }

@@ -5,7 +5,7 @@
 
 mod address;
 mod call;
-pub mod cluster;
+mod cluster;
 mod code;
 mod connection;
 mod error;
@@ -14,7 +14,6 @@ mod jaas;
 mod link;
 mod near;
 mod oauth;
-mod old;
 mod properties;
 mod sasl;
 mod scram;
@@ -24,10 +23,9 @@ mod tls;
 mod wire;
 
 pub use call::Call;
-pub use cluster::{Bounds, Partition, Topic};
+pub use cluster::{Bounds, Cluster, Partition, Topic};
 pub use code::{code, words};
 pub use connection::Connection;
 pub use error::Error;
 use failure::Failure;
 pub use link::Broker;
-pub use old::{Cluster, Words, describe};

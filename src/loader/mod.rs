@@ -5,10 +5,11 @@
 //! threads of its own; [`run`] waits for them.
 
 mod args;
-pub mod batch;
+mod batch;
 mod copy;
+mod load;
 mod offsets;
-pub mod partitioner;
+mod partitioner;
 mod plan;
 mod profile;
 mod range;
@@ -19,26 +20,28 @@ mod verdict;
 mod visible;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use tokio::sync::watch;
 
 pub use args::{Args, Compression, NewTopic, Partitioner};
 
-use crate::kafka::{self, Bounds, Cluster, Connection};
+use crate::kafka::{self, Connection};
 use crate::report::{Latency, Load, Status, Window};
 use crate::step::{Exit, ExitClass, Failure, Progress, Step};
 use copy::Copied;
-use plan::{Planner, Share, TooFew};
+use load::Loaded;
 use range::{Outside, Range};
 use schedule::Pace;
-use source::Reader;
-use target::Writer;
-use visible::Visible;
 
-/// The longest that a question about topics may take: a wrong address must be noticed soon.
-const ASK: Duration = Duration::from_secs(10);
+/// Threads that read and write, beside the one that puts records together.
+const WORKERS: usize = 2;
+
+/// What is said when the target topic gives records timestamps of its own.
+const RESTAMPED: &str = "the target topic gives records the time they arrive (message.timestamp.type=LogAppendTime): \
+    their own timestamps are not replayed";
 
 /// Why a load did not come about, or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -92,25 +95,23 @@ pub enum Error {
         /// The broker's words.
         words: String,
     },
-    /// The source gave no records, whatever the partition.
-    #[error("cannot read {topic}: {words}")]
-    SourceTopic {
+    /// What the source gave are no records.
+    #[error("cannot read {topic}, partition {partition}: {error}")]
+    Damaged {
         /// The source topic.
         topic: String,
-        /// The broker's words.
-        words: String,
+        /// The partition.
+        partition: i32,
+        /// What is wrong with them.
+        error: batch::Error,
     },
-    /// librdkafka did not take a record.
-    #[error("cannot hand over the record at offset {offset} of partition {partition} to {topic}: {words}")]
-    HandOver {
+    /// Records could not be put together for the target.
+    #[error("cannot send to {topic}: {error}")]
+    Build {
         /// The target topic.
         topic: String,
-        /// The record's partition in the source.
-        partition: i32,
-        /// Its offset in the source.
-        offset: i64,
-        /// librdkafka's words.
-        words: String,
+        /// What is wrong with them.
+        error: batch::Error,
     },
     /// The target did not acknowledge records.
     #[error("{topic} did not take every record: {words}")]
@@ -119,6 +120,12 @@ pub enum Error {
         topic: String,
         /// The broker's words.
         words: String,
+    },
+    /// Records were still under way when there was no time left.
+    #[error("records were still not acknowledged {seconds} s after the last was handed over")]
+    Unsettled {
+        /// How long was waited.
+        seconds: u64,
     },
     /// The load was asked to stop.
     #[error("stopped")]
@@ -153,8 +160,9 @@ impl ExitClass for Error {
             Self::Outside(_) | Self::SameTopic { .. } | Self::NoTargetTopic { .. } | Self::TooFew { .. } => Exit::Usage,
             Self::Stopped => Exit::Terminated,
             Self::Source { .. }
-            | Self::SourceTopic { .. }
-            | Self::HandOver { .. }
+            | Self::Damaged { .. }
+            | Self::Build { .. }
+            | Self::Unsettled { .. }
             | Self::Delivery { .. }
             | Self::Thread(_)
             | Self::Vanished => Exit::Refused,
@@ -162,17 +170,28 @@ impl ExitClass for Error {
     }
 }
 
-/// The wish to stop, as the loader's threads look at it.
-#[derive(Debug, Clone, Default)]
-struct Cancel(Arc<AtomicBool>);
+/// The wish to stop, as the load's tasks look at it.
+#[derive(Debug, Clone)]
+struct Cancel(watch::Sender<bool>);
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
 
 impl Cancel {
     fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
     }
 
     fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    async fn wait(&self) {
+        // The sender is this one, so it does not end before.
+        let _ = self.0.subscribe().wait_for(|&requested| requested).await;
     }
 }
 
@@ -201,13 +220,6 @@ struct Job {
     cancel: Cancel,
 }
 
-/// What came of a load once its clock had started.
-#[derive(Debug)]
-struct Loaded {
-    copied: Copied,
-    visible: Option<Visible>,
-}
-
 /// Replays the records. Writes results and the report's part however it ends, once records were sent.
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let run = step.read_report()?.run.unwrap_or_default();
@@ -224,9 +236,12 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         ..Load::default()
     };
     let (done, mut outcome) = tokio::sync::oneshot::channel();
+    // Threads of its own: reading and writing go on while records are put together.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = runtime.map_err(Error::Thread)?;
     let work = move || {
         // Nobody waits any more when the process is ending.
-        let _ = done.send(load(&job));
+        let _ = done.send(runtime.block_on(load::load(&job)));
     };
     std::thread::Builder::new().name("loader".to_owned()).spawn(work).map_err(Error::Thread)?;
     let mut stop = step.stop();
@@ -263,11 +278,8 @@ fn finish(step: &Step, blank: Load, loaded: Loaded) -> Result<Exit, Failure> {
         verdict: Some(verdict.clone()),
         ..blank
     };
-    if copied.without_timestamp > 0 {
-        tracing::warn!(
-            "{} records have no timestamp or 1970-01-01T00:00:00Z, which librdkafka cannot carry: they got the time they were sent at",
-            copied.without_timestamp
-        );
+    if copied.tally.restamped {
+        tracing::warn!("{}", RESTAMPED);
     }
     let results = step.results();
     results.write("window-start", &millis(window.start))?;
@@ -311,84 +323,4 @@ fn micros(nanos: u64) -> u64 {
 fn latency(histogram: &Histogram<u64>) -> Latency {
     let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
     Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: histogram.max() as f64 / 1000.0 }
-}
-
-/// The whole load, on the loader's thread.
-fn load(job: &Job) -> Result<Loaded, Error> {
-    let timeout = ASK.min(job.patience);
-    let source = Cluster::new(&job.source, timeout)?;
-    let partitions = source.partitions(&job.source_topic)?;
-    let target = Cluster::new(&job.target, timeout)?;
-    refuse_same_topic(job, &source, &target)?;
-    let target_partitions = match target.partitions(&job.target_topic) {
-        Err(kafka::Error::UnknownTopic { servers, topic, .. }) => {
-            return Err(Error::NoTargetTopic { servers, topic, partitions: partitions.len() });
-        }
-        found => found?,
-    };
-    let Pace::Scheduled(schedule) = &job.pace else {
-        let words = "its records cannot be replayed by their timestamps".to_owned();
-        return Err(Error::SourceTopic { topic: job.source_topic.clone(), words });
-    };
-    let shares = plan(job, &source.bounds(&job.source_topic, &partitions)?)?;
-    let stretches: Vec<_> = shares.iter().map(|share| share.stretch).collect();
-    let counts = shares.iter().map(|share| share.records).collect();
-    let reader = Reader::open(&job.source, &job.source_topic, stretches, job.patience, &job.cancel)?;
-    let writer = Writer::open(
-        &job.target,
-        &job.target_topic,
-        partitions == target_partitions,
-        schedule.rate(),
-        job.patience,
-        job.acked.clone(),
-    )?;
-    let before = target.bounds(&job.target_topic, &target_partitions)?;
-    let mut copied = copy::copy(&reader, &writer, counts, schedule, job.late_after, job.patience, &job.cancel)?;
-    let visible = count_visible(job, &target, &before, &mut copied);
-    Ok(Loaded { copied, visible })
-}
-
-/// What is visible, when the load came to its end. That the target does not tell is a failure like any other of the load:
-/// what was sent is reported all the same.
-fn count_visible(job: &Job, target: &Cluster, before: &[Bounds], copied: &mut Copied) -> Option<Visible> {
-    if copied.failure.is_some() {
-        return None;
-    }
-    match visible::count(job, target, before, &copied.tally) {
-        Ok(visible) => Some(visible),
-        Err(error) => {
-            copied.failure = Some(error);
-            None
-        }
-    }
-}
-
-/// Reading from a topic what one writes into it would never be the load asked for. Clusters without an id are told apart
-/// by their addresses.
-fn refuse_same_topic(job: &Job, source: &Cluster, target: &Cluster) -> Result<(), Error> {
-    let same_cluster = || match (source.id(), target.id()) {
-        (Some(source), Some(target)) => source == target,
-        _ => job.source.servers() == job.target.servers(),
-    };
-    if job.source_topic == job.target_topic && same_cluster() {
-        return Err(Error::SameTopic { topic: job.target_topic.clone() });
-    }
-    Ok(())
-}
-
-fn plan(job: &Job, held: &[Bounds]) -> Result<Vec<Share>, Error> {
-    let held = job.range.within(held, &[])?;
-    let (records, rate) = job.pace.asked();
-    let warm_up = job.pace.warm_up();
-    let mut planner = Planner::new(job.pace.total(), &held, job.range.end(), job.repeat);
-    while let Some(stretches) = planner.next_scan() {
-        let reader = Reader::open(&job.source, &job.source_topic, stretches, job.patience, &job.cancel)?;
-        planner.scanned(reader.scan()?);
-    }
-    planner.finish().map_err(|TooFew { held }| Error::TooFew {
-        topic: job.source_topic.clone(),
-        wanted: records + warm_up,
-        held,
-        rate: (rate > 0.0).then(|| (rate, held.saturating_sub(warm_up))),
-    })
 }

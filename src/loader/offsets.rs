@@ -20,6 +20,17 @@ impl Offsets {
         true
     }
 
+    /// The offsets of a log without gaps.
+    pub fn from_run(run: Range<i64>) -> Self {
+        Self { runs: if run.is_empty() { Vec::new() } else { vec![run] } }
+    }
+
+    /// Adds offsets that all lie behind these.
+    pub fn append(&mut self, behind: Self) {
+        let before = std::mem::replace(self, behind);
+        self.prepend(before);
+    }
+
     /// Puts offsets that all lie before these in front of them.
     pub fn prepend(&mut self, mut before: Self) {
         for run in std::mem::take(&mut self.runs) {

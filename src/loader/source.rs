@@ -1,171 +1,419 @@
-//! Reads stretches of a topic's partitions, each from its own queue.
+//! Reads stretches of a topic's partitions as the batches that the broker stores, with read_committed's eyes.
+//!
+//! One task asks each leader for whatever partitions have room, so that reading goes on while records wait to be due. It
+//! neither joins nor commits a group.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::{AbortedTransaction, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
+use super::Error;
+use super::batch::{self, Batch, Marker};
 use super::offsets::Offsets;
 use super::plan::Stretch;
-use super::{Cancel, Error};
-use crate::kafka::{Connection, Words, describe};
+use crate::kafka::{self, Broker, Cluster, Topic};
 
-/// The most memory for records read ahead, over all partitions; librdkafka may go over it by a fetch each.
-const READ_AHEAD_KIB: usize = 64 * 1024;
+/// The most memory for batches read ahead, over all partitions.
+const READ_AHEAD: usize = 48 << 20;
 
-/// Reads stretches of a topic, as a read_committed consumer that neither joins nor commits a group.
-pub struct Reader {
-    topic: String,
-    // Dropped before the consumer, which they keep alive.
-    queues: Vec<PartitionQueue<Words>>,
-    stretches: Vec<Stretch>,
-    consumer: Arc<BaseConsumer<Words>>,
-    patience: Duration,
-    cancel: Cancel,
+/// The least room of a partition: below it every batch would be a question of its own.
+const LEAST_ROOM: usize = 256 << 10;
+
+/// The most that one answer may carry. Batches keep their answer's memory until all of it is used.
+const ANSWER: i32 = 4 << 20;
+
+/// How long a broker may wait for records to come.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// How long to wait before an error that heals is tried again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// A batch of which records are wanted.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The batch: its records are committed, it is no marker.
+    pub batch: Batch,
+    /// Records before this offset are not wanted.
+    pub start: i64,
+    /// Nor are records from this one on.
+    pub stop: i64,
 }
 
-/// What came next in a stretch.
-pub enum Next<'a> {
-    /// A record.
-    Record(BorrowedMessage<'a>),
-    /// Nothing within the time given.
-    Nothing,
-    /// The stretch is over.
-    End,
+impl Fetched {
+    /// Whether every record of the batch is wanted.
+    pub fn whole(&self) -> bool {
+        self.batch.base_offset() >= self.start && self.batch.next_offset() <= self.stop
+    }
+
+    /// Which offsets hold wanted records.
+    fn offsets(&self) -> Result<Offsets, batch::Error> {
+        let batch = &self.batch;
+        if i64::from(batch.record_count()) == batch.next_offset() - batch.base_offset() {
+            return Ok(Offsets::from_run(batch.base_offset().max(self.start)..batch.next_offset().min(self.stop)));
+        }
+        let mut records = batch.records()?;
+        let mut offsets = Offsets::default();
+        while let Some(record) = records.next_record()? {
+            if (self.start..self.stop).contains(&record.offset) {
+                offsets.push(record.offset);
+            }
+        }
+        Ok(offsets)
+    }
+}
+
+/// Reads stretches of a topic, each in order and to its end.
+#[derive(Debug)]
+pub struct Reader {
+    topic: String,
+    lanes: Vec<Lane>,
+    room: Arc<Notify>,
+    /// Why reading ended early.
+    failure: Arc<Mutex<Option<Error>>>,
+    _task: AbortOnDrop,
+}
+
+#[derive(Debug)]
+struct Lane {
+    partition: i32,
+    batches: mpsc::UnboundedReceiver<Fetched>,
+    queued: Arc<AtomicUsize>,
+}
+
+/// Ends a task with its owner.
+#[derive(Debug)]
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Reader {
-    /// Begins to read ahead in these stretches.
-    pub fn open(
-        connection: &Connection,
-        topic: &str,
-        stretches: Vec<Stretch>,
-        patience: Duration,
-        cancel: &Cancel,
-    ) -> Result<Self, Error> {
-        let ahead = (READ_AHEAD_KIB / stretches.len().max(1)).max(1024);
-        let mut config = connection.config();
-        if config.get("group.id").is_none() {
-            // librdkafka wants a name, though nobody joins.
-            config.set("group.id", "streamgauge-dataloader");
+    /// Begins to read ahead: each stretch as often as `rounds` says.
+    pub fn open(cluster: &Cluster, topic: Topic, stretches: &[(Stretch, u64)], patience: Duration) -> Self {
+        let room = Arc::new(Notify::new());
+        let (mut lanes, mut feeds) = (Vec::new(), Vec::new());
+        for &(stretch, rounds) in stretches {
+            let (sender, batches) = mpsc::unbounded_channel();
+            let queued = Arc::new(AtomicUsize::new(0));
+            lanes.push(Lane { partition: stretch.partition, batches, queued: queued.clone() });
+            feeds.push(Feed::new(stretch, rounds, sender, queued));
         }
-        config
-            .set("isolation.level", "read_committed")
-            .set("allow.auto.create.topics", "false")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("enable.partition.eof", "true")
-            // An offset that is gone must be an error: starting elsewhere would replay other records.
-            .set("auto.offset.reset", "error")
-            .set("queued.max.messages.kbytes", ahead.to_string())
-            .set("fetch.queue.backoff.ms", "100")
-            .set("fetch.wait.max.ms", "100");
-        let failed = |error: KafkaError| Error::from(connection.client_error(&error));
-        let consumer: BaseConsumer<Words> = config.create_with_context(Words::default()).map_err(failed)?;
-        let consumer = Arc::new(consumer);
-        // Split before the assignment: records that arrive in between would land in the consumer's common queue.
-        let queues = stretches
-            .iter()
-            .map(|stretch| consumer.split_partition_queue(topic, stretch.partition))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| failed(KafkaError::ClientCreation(format!("no queue for topic {topic}"))))?;
-        let mut assignment = TopicPartitionList::new();
-        for stretch in &stretches {
-            let offset = Offset::Offset(stretch.start);
-            assignment.add_partition_offset(topic, stretch.partition, offset).map_err(failed)?;
-        }
-        consumer.assign(&assignment).map_err(failed)?;
-        Ok(Self { topic: topic.to_owned(), queues, stretches, consumer, patience, cancel: cancel.clone() })
-    }
-
-    /// What comes next in stretch `index`. It ends at the first offset behind it or at the end of the partition: markers
-    /// and gaps at its end yield no record, so a count alone could wait for ever.
-    pub fn next(&self, index: usize, wait: Duration) -> Result<Next<'_>, Error> {
-        match self.queues[index].poll(wait) {
-            None => Ok(Next::Nothing),
-            Some(Ok(record)) if record.offset() >= self.stretches[index].stop => Ok(Next::End),
-            Some(Ok(record)) => Ok(Next::Record(record)),
-            Some(Err(KafkaError::PartitionEOF(_))) => Ok(Next::End),
-            Some(Err(error)) => self.trouble(&error, Some(index)).map(|()| Next::Nothing),
-        }
-    }
-
-    /// Like [`Reader::next`], but waits as long as the source may take.
-    pub fn wait(&self, index: usize) -> Result<Next<'_>, Error> {
-        let deadline = Instant::now() + self.patience;
-        loop {
-            match self.next(index, Duration::from_millis(10))? {
-                Next::Nothing if self.cancel.requested() => return Err(Error::Stopped),
-                Next::Nothing if Instant::now() >= deadline => {
-                    let silent = KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut);
-                    return Err(self.error(index, self.consumer.client().context().explain(&silent)));
-                }
-                Next::Nothing => self.serve()?,
-                next => return Ok(next),
+        let (name, failure) = (topic.name.clone(), Arc::new(Mutex::new(None)));
+        let fetcher = Fetcher {
+            cluster: cluster.clone(),
+            quota: (READ_AHEAD / feeds.len().max(1)).max(LEAST_ROOM),
+            feeds,
+            leaders: leaders(&topic),
+            topic: topic.name,
+            room: room.clone(),
+            patience,
+            words: String::new(),
+        };
+        let told = failure.clone();
+        let task = tokio::spawn(async move {
+            if let Err(error) = fetcher.run().await {
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
+        });
+        Self { topic: name, lanes, room, failure, _task: AbortOnDrop(task.abort_handle()) }
+    }
+
+    /// The next batch of stretch `index`; none at its end.
+    pub async fn next(&mut self, index: usize) -> Result<Option<Fetched>, Error> {
+        match self.lanes[index].batches.recv().await {
+            Some(fetched) => Ok(Some(self.taken(index, fetched))),
+            None => match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some(error) => Err(error),
+                None => Ok(None),
+            },
         }
     }
 
-    /// Serves the consumer's own events, errors and logs; to be called now and then.
-    pub fn serve(&self) -> Result<(), Error> {
-        match self.consumer.poll(Duration::ZERO) {
-            Some(Err(error)) => self.trouble(&error, None),
-            _ => Ok(()),
-        }
+    /// The next batch of stretch `index` if it is here already.
+    pub fn at_hand(&mut self, index: usize) -> Option<Fetched> {
+        let fetched = self.lanes[index].batches.try_recv().ok()?;
+        Some(self.taken(index, fetched))
     }
 
-    /// Which offsets of the stretches hold records. Reads them all.
-    pub fn scan(&self) -> Result<Vec<Offsets>, Error> {
-        let mut found = vec![Offsets::default(); self.stretches.len()];
-        for (index, offsets) in found.iter_mut().enumerate() {
-            let mut read: u64 = 0;
-            while let Next::Record(record) = self.wait(index)? {
-                offsets.push(record.offset());
-                read += 1;
-                if read.is_multiple_of(1000) && self.cancel.requested() {
-                    return Err(Error::Stopped);
-                }
+    fn taken(&self, index: usize, fetched: Fetched) -> Fetched {
+        self.lanes[index].queued.fetch_sub(fetched.batch.len(), Ordering::Relaxed);
+        self.room.notify_one();
+        fetched
+    }
+
+    /// Which offsets of the stretches hold records. Reads them all; batches say how many records they hold, so only those
+    /// with gaps are looked into.
+    pub async fn scan(mut self) -> Result<Vec<Offsets>, Error> {
+        let mut found = vec![Offsets::default(); self.lanes.len()];
+        for (index, found) in found.iter_mut().enumerate() {
+            while let Some(fetched) = self.next(index).await? {
+                let offsets = fetched.offsets().map_err(|error| self.damaged(index, error))?;
+                found.append(offsets);
             }
         }
         Ok(found)
     }
 
-    /// The stretch ended before all planned records came: the log changed after it was planned.
-    pub fn ended_early(&self, index: usize) -> Error {
-        self.error(index, "records that were there are gone; does its retention end within the load?".to_owned())
+    /// A batch that cannot be read.
+    pub fn damaged(&self, index: usize, error: batch::Error) -> Error {
+        Error::Damaged { topic: self.topic.clone(), partition: self.lanes[index].partition, error }
     }
 
-    /// librdkafka heals lost connections itself, so most errors only mean waiting; these do not heal.
-    fn trouble(&self, error: &KafkaError, index: Option<usize>) -> Result<(), Error> {
-        use RDKafkaErrorCode as Code;
-        let lasting = matches!(error, KafkaError::MessageConsumptionFatal(_))
-            || matches!(
-                error.rdkafka_error_code(),
-                Some(
-                    Code::AutoOffsetReset
-                        | Code::OffsetOutOfRange
-                        | Code::TopicAuthorizationFailed
-                        | Code::UnknownTopicOrPartition
-                        | Code::UnknownTopic
-                        | Code::UnknownPartition
-                        | Code::Authentication
-                )
-            );
-        match index {
-            Some(index) if lasting => Err(self.error(index, describe(error))),
-            None if lasting => Err(Error::SourceTopic { topic: self.topic.clone(), words: describe(error) }),
-            _ => {
-                tracing::debug!("source: {error}");
-                Ok(())
+    /// The stretch ended before all planned records came: the log changed after it was planned.
+    pub fn ended_early(&self, index: usize) -> Error {
+        gone(&self.topic, self.lanes[index].partition)
+    }
+}
+
+fn gone(topic: &str, partition: i32) -> Error {
+    let words = "records that were there are gone; does its retention end within the load?".to_owned();
+    Error::Source { topic: topic.to_owned(), partition, words }
+}
+
+fn leaders(topic: &Topic) -> BTreeMap<i32, i32> {
+    topic.partitions.iter().map(|partition| (partition.number, partition.leader)).collect()
+}
+
+/// One stretch on its way to the reader.
+struct Feed {
+    stretch: Stretch,
+    /// How often it is still read, this time included.
+    rounds: u64,
+    /// The next offset to ask for.
+    next: i64,
+    /// Producers whose open transaction is known to be aborted.
+    aborted: BTreeSet<i64>,
+    sender: mpsc::UnboundedSender<Fetched>,
+    /// Bytes that the reader has not taken yet.
+    queued: Arc<AtomicUsize>,
+    /// Since when nothing came though there was room.
+    dry: Option<Instant>,
+}
+
+impl Feed {
+    fn new(stretch: Stretch, rounds: u64, sender: mpsc::UnboundedSender<Fetched>, queued: Arc<AtomicUsize>) -> Self {
+        let rounds = if stretch.start < stretch.stop { rounds } else { 0 };
+        Self { stretch, rounds, next: stretch.start, aborted: BTreeSet::new(), sender, queued, dry: None }
+    }
+
+    /// Takes what a broker gave, and leaves out what a read_committed consumer must not see.
+    fn take(&mut self, data: PartitionData) -> Result<(), batch::Error> {
+        let mut aborts = data.aborted_transactions.unwrap_or_default();
+        aborts.sort_by_key(|abort| abort.first_offset);
+        let mut aborts = aborts.into_iter().peekable();
+        for batch in batch::split(data.records.unwrap_or_default()) {
+            let batch = batch?;
+            // A broker gives whole batches, so the first may begin before what was asked for.
+            if batch.next_offset() <= self.next {
+                continue;
             }
+            self.next = batch.next_offset();
+            self.dry = None;
+            self.note_aborts(&mut aborts, batch.last_offset());
+            if self.visible(&batch)? && batch.base_offset() < self.stretch.stop {
+                self.queued.fetch_add(batch.len(), Ordering::Relaxed);
+                let fetched = Fetched { batch, start: self.stretch.start, stop: self.stretch.stop };
+                // Nobody reads any more when the load is ending.
+                let _ = self.sender.send(fetched);
+            }
+            if self.next >= self.stretch.stop {
+                self.rounds -= 1;
+                self.next = self.stretch.start;
+                self.aborted.clear();
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn note_aborts(&mut self, aborts: &mut std::iter::Peekable<std::vec::IntoIter<AbortedTransaction>>, last: i64) {
+        while let Some(abort) = aborts.next_if(|abort| abort.first_offset <= last) {
+            self.aborted.insert(abort.producer_id.0);
         }
     }
 
-    fn error(&self, index: usize, words: String) -> Error {
-        Error::Source { topic: self.topic.clone(), partition: self.stretches[index].partition, words }
+    /// Whether its records are committed ones. Markers end what they mark.
+    fn visible(&mut self, batch: &Batch) -> Result<bool, batch::Error> {
+        if batch.is_control() {
+            if batch.control()? == Some(Marker::Abort) {
+                self.aborted.remove(&batch.producer_id());
+            }
+            return Ok(false);
+        }
+        let aborted = batch.is_transactional() && self.aborted.contains(&batch.producer_id());
+        Ok(batch.record_count() > 0 && !aborted)
     }
+}
+
+/// The task that reads.
+struct Fetcher {
+    cluster: Cluster,
+    topic: String,
+    feeds: Vec<Feed>,
+    leaders: BTreeMap<i32, i32>,
+    quota: usize,
+    room: Arc<Notify>,
+    patience: Duration,
+    /// What went wrong last.
+    words: String,
+}
+
+/// How a question to a broker went: its number, which feeds it was about, and the answer.
+type Answer = (i32, Vec<usize>, Result<FetchResponse, kafka::Error>);
+
+impl Fetcher {
+    async fn run(mut self) -> Result<(), Error> {
+        let mut asked: JoinSet<Answer> = JoinSet::new();
+        let mut busy: BTreeSet<i32> = BTreeSet::new();
+        while self.feeds.iter().any(|feed| feed.rounds > 0 && !feed.sender.is_closed()) {
+            self.ask(&mut asked, &mut busy);
+            tokio::select! {
+                Some(answer) = asked.join_next() => {
+                    // A task of ours neither panics nor is it aborted before this one.
+                    let Ok((broker, about, answer)) = answer else { continue };
+                    busy.remove(&broker);
+                    self.answered(&about, answer).await?;
+                }
+                () = self.room.notified() => {}
+                () = tokio::time::sleep(AGAIN), if self.leaderless() => {
+                    self.find_leaders().await;
+                    self.impatience()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks every leader that is not busy for what there is room for.
+    fn ask(&mut self, asked: &mut JoinSet<Answer>, busy: &mut BTreeSet<i32>) {
+        let mut wanted: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for (index, feed) in self.feeds.iter_mut().enumerate() {
+            if feed.rounds == 0 || feed.queued.load(Ordering::Relaxed) >= self.quota {
+                feed.dry = None;
+                continue;
+            }
+            let leader = self.leaders.get(&feed.stretch.partition).copied().unwrap_or(-1);
+            feed.dry.get_or_insert_with(Instant::now);
+            if leader >= 0 && !busy.contains(&leader) {
+                wanted.entry(leader).or_default().push(index);
+            }
+        }
+        for (leader, about) in wanted {
+            busy.insert(leader);
+            let (cluster, request) = (self.cluster.clone(), self.request(&about));
+            asked.spawn(async move {
+                let answer = match cluster.broker(leader).await {
+                    Ok(broker) => fetch(&broker, request).await,
+                    Err(error) => Err(error),
+                };
+                (leader, about, answer)
+            });
+        }
+    }
+
+    fn request(&self, about: &[usize]) -> FetchRequest {
+        let partition = |&index: &usize| {
+            let feed = &self.feeds[index];
+            let room = self.quota.saturating_sub(feed.queued.load(Ordering::Relaxed)).max(LEAST_ROOM / 4);
+            FetchPartition::default()
+                .with_partition(feed.stretch.partition)
+                .with_fetch_offset(feed.next)
+                .with_partition_max_bytes(i32::try_from(room).unwrap_or(ANSWER).min(ANSWER))
+        };
+        let topic = FetchTopic::default()
+            .with_topic(TopicName(StrBytes::from_string(self.topic.clone())))
+            .with_partitions(about.iter().map(partition).collect());
+        FetchRequest::default()
+            .with_max_wait_ms(WAIT.as_millis() as i32)
+            .with_min_bytes(1)
+            .with_max_bytes(ANSWER)
+            .with_isolation_level(1)
+            .with_topics(vec![topic])
+    }
+
+    /// Takes an answer; an error is one that does not heal, or a source that was silent for too long.
+    async fn answered(&mut self, about: &[usize], answer: Result<FetchResponse, kafka::Error>) -> Result<(), Error> {
+        let mut trouble = false;
+        match answer {
+            Ok(response) => {
+                let given = response.responses.into_iter().flat_map(|topic| topic.partitions);
+                let mut given: BTreeMap<i32, PartitionData> = given.map(|data| (data.partition_index, data)).collect();
+                for &index in about {
+                    let Some(data) = given.remove(&self.feeds[index].stretch.partition) else { continue };
+                    trouble |= self.given(index, data)?;
+                }
+            }
+            Err(error) if error.heals() => {
+                self.words = error.to_string();
+                trouble = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if trouble {
+            tokio::time::sleep(AGAIN).await;
+            self.find_leaders().await;
+        }
+        self.impatience()
+    }
+
+    /// Takes what came of one partition; says whether there is trouble that heals.
+    fn given(&mut self, index: usize, data: PartitionData) -> Result<bool, Error> {
+        let partition = self.feeds[index].stretch.partition;
+        match kafka::code(data.error_code) {
+            None => {
+                let damaged = |error| Error::Damaged { topic: self.topic.clone(), partition, error };
+                self.feeds[index].take(data).map_err(damaged)?;
+                Ok(false)
+            }
+            Some(ResponseError::OffsetOutOfRange) => Err(gone(&self.topic, partition)),
+            Some(error) if error.is_retriable() => {
+                self.words = kafka::words(&error);
+                Ok(true)
+            }
+            Some(error) => Err(Error::Source { topic: self.topic.clone(), partition, words: kafka::words(&error) }),
+        }
+    }
+
+    /// Whether a stretch has been without records for too long.
+    fn impatience(&self) -> Result<(), Error> {
+        let dry = |feed: &Feed| feed.dry.is_some_and(|since| since.elapsed() > self.patience);
+        let Some(index) = self.feeds.iter().position(dry) else { return Ok(()) };
+        let words = if self.words.is_empty() {
+            format!("nothing came for {} s", self.patience.as_secs())
+        } else {
+            format!("nothing came for {} s: {}", self.patience.as_secs(), self.words)
+        };
+        Err(Error::Source { topic: self.topic.clone(), partition: self.feeds[index].stretch.partition, words })
+    }
+
+    /// Whether records are wanted of a partition that nobody leads.
+    fn leaderless(&self) -> bool {
+        let led = |feed: &Feed| self.leaders.get(&feed.stretch.partition).is_some_and(|&leader| leader >= 0);
+        self.feeds.iter().any(|feed| feed.dry.is_some() && !led(feed))
+    }
+
+    /// Looks where the partitions are led now. That nobody answers is only waited for.
+    async fn find_leaders(&mut self) {
+        match self.cluster.topic_once(&self.topic).await {
+            Ok(topic) => self.leaders = leaders(&topic),
+            Err(error) => self.words = error.to_string(),
+        }
+    }
+}
+
+async fn fetch(broker: &Broker, request: FetchRequest) -> Result<FetchResponse, kafka::Error> {
+    broker.call(request).await
 }

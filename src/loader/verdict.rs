@@ -19,7 +19,7 @@ pub fn judge(planned: u64, copied: &Copied, visible: Option<&Visible>) -> Verdic
     };
     let numbers = format!("{planned} planned, {} read, {acked} acknowledged, {} visible", copied.read, visible.ours);
     if [copied.read, acked, visible.ours].iter().any(|&count| count != planned) {
-        let cause = format!("the counts differ: {numbers}{}", lacking(&visible.lacking));
+        let cause = format!("the counts differ: {numbers}{}", lacking(&visible.differing));
         return Verdict { status: Status::Fail, cause };
     }
     if visible.others > 0 {

@@ -1,18 +1,17 @@
 //! How many of the records are visible in the target to a read_committed consumer.
 //!
-//! Records carry no mark of this load, so they are found by where they were acknowledged. When every partition's end
-//! moved by exactly as many offsets as were acknowledged there, and the acknowledged offsets are those, then nobody else
-//! wrote, nothing is missing, and nothing needs to be read again. Otherwise the stretch between the old end and the new
-//! one is consumed: records at acknowledged offsets are ours, the others are somebody else's.
+//! When every partition's end moved by exactly as many offsets as were acknowledged there, and those are the acknowledged
+//! ones, then nobody else wrote, nothing is missing, and nothing needs to be read again. Otherwise what lies between the
+//! old end and the new one is read: batches say which producer wrote them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::message::Message;
+use tokio::time::Instant;
 
+use super::Error;
 use super::plan::Stretch;
-use super::source::{Next, Reader};
-use super::target::{Delivered, Tally};
-use super::{Error, Job};
+use super::source::Reader;
+use super::target::{Delivered, Producer, Tally};
 use crate::kafka::{Bounds, Cluster};
 
 /// How long the last record may take from its acknowledgement to being visible.
@@ -25,26 +24,49 @@ pub struct Visible {
     pub ours: u64,
     /// Records that others wrote meanwhile.
     pub others: u64,
-    /// Partitions in which fewer are visible than were acknowledged.
-    pub lacking: Vec<i32>,
+    /// Partitions in which not as many are visible as were acknowledged.
+    pub differing: Vec<i32>,
 }
 
 /// Counts what is visible. `before` are the target's bounds from before the load.
-pub fn count(job: &Job, target: &Cluster, before: &[Bounds], tally: &Tally) -> Result<Visible, Error> {
+pub async fn count(
+    cluster: &Cluster,
+    topic: &str,
+    before: &[Bounds],
+    tally: &Tally,
+    producer: Producer,
+    patience: Duration,
+) -> Result<Visible, Error> {
     let deadline = Instant::now() + APPEAR;
-    let grown = loop {
-        let partitions = target.partitions(&job.target_topic)?;
-        let grown = growth(before, &target.bounds(&job.target_topic, &partitions)?);
+    let (topic, grown) = loop {
+        let topic = cluster.topic(topic).await?;
+        let grown = growth(before, &cluster.bounds(&topic).await?);
         let appeared = grown.iter().all(|stretch| length(stretch) >= delivered(tally, stretch).acked);
-        if appeared || job.cancel.requested() || Instant::now() >= deadline {
-            break grown;
+        if appeared || Instant::now() >= deadline {
+            break (topic, grown);
         }
-        std::thread::sleep(Duration::from_millis(100));
+        tokio::time::sleep(Duration::from_millis(100)).await;
     };
     if grown.iter().all(|stretch| filled(stretch, &delivered(tally, stretch))) {
         return Ok(Visible { ours: tally.acked, ..Visible::default() });
     }
-    consume(job, grown.into_iter().filter(|stretch| length(stretch) > 0).collect(), tally)
+    let grown: Vec<(Stretch, u64)> = grown.into_iter().map(|stretch| (stretch, 1)).collect();
+    let mut reader = Reader::open(cluster, topic, &grown, patience);
+    let mut visible = Visible::default();
+    for (index, (stretch, _)) in grown.iter().enumerate() {
+        let (mut ours, mut others) = (0, 0);
+        while let Some(fetched) = reader.next(index).await? {
+            let batch = &fetched.batch;
+            let own = (batch.producer_id(), batch.producer_epoch()) == (producer.id, producer.epoch);
+            *(if own { &mut ours } else { &mut others }) += u64::from(batch.record_count().unsigned_abs());
+        }
+        visible.ours += ours;
+        visible.others += others;
+        if ours != delivered(tally, stretch).acked {
+            visible.differing.push(stretch.partition);
+        }
+    }
+    Ok(visible)
 }
 
 /// From each partition's old end to its new one. A partition that is new began empty.
@@ -67,31 +89,9 @@ fn delivered(tally: &Tally, stretch: &Stretch) -> Delivered {
 
 /// Whether the stretch is filled by the acknowledged records and nothing else.
 fn filled(stretch: &Stretch, delivered: &Delivered) -> bool {
-    let first_to_last = match (delivered.offsets.nth_last(delivered.offsets.len()), delivered.offsets.nth_last(1)) {
-        (Some(first), Some(last)) => first >= stretch.start && last < stretch.stop,
-        _ => true,
+    let inside = match &delivered.offsets {
+        Some(offsets) => offsets.start >= stretch.start && offsets.end <= stretch.stop,
+        None => delivered.acked == 0,
     };
-    length(stretch) == delivered.acked && first_to_last
-}
-
-fn consume(job: &Job, stretches: Vec<Stretch>, tally: &Tally) -> Result<Visible, Error> {
-    let mut visible = Visible::default();
-    let reader = Reader::open(&job.target, &job.target_topic, stretches.clone(), job.patience, &job.cancel)?;
-    for (index, stretch) in stretches.iter().enumerate() {
-        let delivered = delivered(tally, stretch);
-        let (mut ours, mut others) = (0, 0);
-        while let Next::Record(record) = reader.wait(index)? {
-            if delivered.offsets.contains(record.offset()) { ours += 1 } else { others += 1 }
-        }
-        // An acknowledgement without an offset is of a record that cannot be told from others'.
-        let nameless = (delivered.acked - delivered.offsets.len()).min(others);
-        visible.ours += ours + nameless;
-        visible.others += others - nameless;
-        if ours + nameless < delivered.acked {
-            visible.lacking.push(stretch.partition);
-        }
-    }
-    let unseen = |partition: &&i32| !stretches.iter().any(|stretch| stretch.partition == **partition);
-    visible.lacking.extend(tally.partitions.keys().filter(unseen));
-    Ok(visible)
+    length(stretch) == delivered.acked && inside
 }

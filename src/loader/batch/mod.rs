@@ -12,9 +12,11 @@ mod error;
 mod fetched;
 mod header;
 mod records;
+#[cfg(test)]
+mod tests;
 
 pub use builder::{Builder, RunHeader};
 pub use error::Error;
-pub use fetched::{Batch, Marker, Split, split};
+pub use fetched::{Batch, Marker, split};
 pub use header::Codec;
-pub use records::{Headers, Record, RecordHeader, Records};
+pub use records::{Record, RecordHeader, Records};

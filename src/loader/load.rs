@@ -1,0 +1,145 @@
+//! The whole load, from the first question to the last count.
+
+use super::args::{Compression, Partitioner};
+use super::batch::{Codec, RunHeader};
+use super::copy::{self, Copied, Form, Route};
+use super::plan::{Planner, Share, TooFew};
+use super::source::Reader;
+use super::target::Producer;
+use super::visible::{self, Visible};
+use super::{Error, Job};
+use crate::kafka::{self, Bounds, Cluster, Topic};
+
+/// The longest that a question about topics may take: a wrong address must be noticed soon.
+const ASK: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What came of a load once its clock had started.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What happened.
+    pub copied: Copied,
+    /// What can be seen of it, when it came to its end.
+    pub visible: Option<Visible>,
+}
+
+/// Plans, copies and counts. Ends early when the job is cancelled; what was sent by then is told all the same.
+pub async fn load(job: &Job) -> Result<Loaded, Error> {
+    let timeout = ASK.min(job.patience);
+    let (source, target) = (Cluster::new(&job.source, timeout)?, Cluster::new(&job.target, timeout)?);
+    let prepared = tokio::select! {
+        prepared = prepare(job, &source, &target) => prepared?,
+        () = job.cancel.wait() => return Err(Error::Stopped),
+    };
+    let Prepared { from, to, shares, producer, before } = prepared;
+    let stretches: Vec<_> = shares.iter().map(|share| (share.stretch, share.passes())).collect();
+    let reader = Reader::open(&source, from.clone(), &stretches, job.patience);
+    let route = Route {
+        cluster: &target,
+        topic: &to,
+        producer,
+        form: form(job, &from, &to),
+        start_at: job.start_at,
+        late_after: job.late_after,
+        patience: job.patience,
+        acked: job.acked.clone(),
+        cancel: job.cancel.clone(),
+    };
+    let mut copied = copy::copy(reader, &shares, &job.pace, route).await?;
+    if copied.failure.is_some() {
+        return Ok(Loaded { copied, visible: None });
+    }
+    // That the target does not tell is a failure like any other of the load: what was sent is reported all the same.
+    match visible::count(&target, &to.name, &before, &copied.tally, producer, job.patience).await {
+        Ok(visible) => Ok(Loaded { copied, visible: Some(visible) }),
+        Err(error) => {
+            copied.failure = Some(error);
+            Ok(Loaded { copied, visible: None })
+        }
+    }
+}
+
+/// What is known before the first record is sent.
+struct Prepared {
+    from: Topic,
+    to: Topic,
+    shares: Vec<Share>,
+    producer: Producer,
+    /// The target's bounds.
+    before: Vec<Bounds>,
+}
+
+async fn prepare(job: &Job, source: &Cluster, target: &Cluster) -> Result<Prepared, Error> {
+    let from = source.topic(&job.source_topic).await?;
+    refuse_same_topic(job, source, target).await?;
+    let to = target_topic(job, target, from.partitions.len()).await?;
+    let shares = plan(job, source, &from).await?;
+    let producer = Producer::new(target, &to, job.patience).await?;
+    let before = target.bounds(&to).await?;
+    Ok(Prepared { from, to, shares, producer, before })
+}
+
+/// The target topic, created when that was asked for.
+async fn target_topic(job: &Job, target: &Cluster, partitions: usize) -> Result<Topic, Error> {
+    match (target.topic(&job.target_topic).await, job.create_topic) {
+        (Err(kafka::Error::UnknownTopic { .. }), Some(new)) => {
+            target.create_topic(&job.target_topic, new.partitions, new.replication).await?;
+            tracing::info!("created topic {} with {} partitions", job.target_topic, new.partitions);
+            Ok(target.topic(&job.target_topic).await?)
+        }
+        (Err(kafka::Error::UnknownTopic { servers, topic, .. }), None) => {
+            Err(Error::NoTargetTopic { servers, topic, partitions })
+        }
+        (found, _) => Ok(found?),
+    }
+}
+
+/// Reading from a topic what one writes into it would never be the load asked for. Clusters without an id are told apart
+/// by their addresses.
+async fn refuse_same_topic(job: &Job, source: &Cluster, target: &Cluster) -> Result<(), Error> {
+    if job.source_topic != job.target_topic {
+        return Ok(());
+    }
+    let same = match (source.id().await?, target.id().await?) {
+        (Some(source), Some(target)) => source == target,
+        _ => job.source.servers() == job.target.servers(),
+    };
+    if same { Err(Error::SameTopic { topic: job.target_topic.clone() }) } else { Ok(()) }
+}
+
+/// How records become those of the target.
+fn form(job: &Job, from: &Topic, to: &Topic) -> Form {
+    let codec = match job.compression {
+        Compression::Keep => None,
+        Compression::None => Some(Codec::None),
+        Compression::Gzip => Some(Codec::Gzip),
+        Compression::Snappy => Some(Codec::Snappy),
+        Compression::Lz4 => Some(Codec::Lz4),
+        Compression::Zstd => Some(Codec::Zstd),
+    };
+    let as_many = from.partitions.len() == to.partitions.len();
+    let keep_partition = job.partitioner.map_or(as_many, |partitioner| partitioner == Partitioner::Same);
+    Form { run: job.run_header.as_deref().map(RunHeader::new), codec, keep_partition }
+}
+
+/// Which records are sent: reads as much of the source as it takes to know that they are there.
+async fn plan(job: &Job, source: &Cluster, topic: &Topic) -> Result<Vec<Share>, Error> {
+    let bounds = source.bounds(topic).await?;
+    let found = match job.range.time() {
+        Some(time) => source.offsets_at(topic, time).await?,
+        None => Vec::new(),
+    };
+    let held = job.range.within(&bounds, &found)?;
+    let mut planner = Planner::new(job.pace.total(), &held, job.range.end(), job.repeat);
+    while let Some(stretches) = planner.next_scan() {
+        let stretches: Vec<_> = stretches.into_iter().map(|stretch| (stretch, 1)).collect();
+        planner.scanned(Reader::open(source, topic.clone(), &stretches, job.patience).scan().await?);
+    }
+    let (records, rate) = job.pace.asked();
+    let warm_up = job.pace.warm_up();
+    planner.finish().map_err(|TooFew { held }| Error::TooFew {
+        topic: job.source_topic.clone(),
+        wanted: records + warm_up,
+        held,
+        rate: (rate > 0.0).then(|| (rate, held.saturating_sub(warm_up))),
+    })
+}
