@@ -7,8 +7,7 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchRequest, Fetc
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use streamgauge::kafka::cluster::Cluster;
-use streamgauge::kafka::{Connection, Error};
+use streamgauge::kafka::{Cluster, Connection, Error};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -122,7 +121,7 @@ async fn a_port_where_nobody_listens_is_named_with_the_systems_words() {
     let cluster = Cluster::new(&connection, Duration::from_millis(300)).unwrap();
     let error = cluster.topic("ads").await.unwrap_err();
     let expected = format!(
-        "no answer from the target 127.0.0.1:{port} (describing topic ads): Connection refused (os error 111); \
+        "no answer from the target 127.0.0.1:{port} (describe topic ads): Connection refused (os error 111); \
          is the address right and the broker up?"
     );
     assert_eq!(error.to_string(), expected);

@@ -14,7 +14,8 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
-use super::{Broker, Call, Connection, Error, code};
+use super::near::near;
+use super::{Broker, Call, Connection, Error, Failure, code};
 
 /// How long connecting to a broker may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -98,19 +99,35 @@ impl Cluster {
 
     /// The cluster's own id, when it has one.
     pub async fn id(&self) -> Result<Option<String>, Error> {
-        let asked = "asking for the cluster's id";
+        let asked = "tell its id";
         let metadata = self.ask(asked, async || self.metadata(Some(&[])).await).await?;
         Ok(metadata.cluster_id.map(|id| id.to_string()))
     }
 
     /// A topic's partitions and their leaders, asked anew each time: leaders move.
     pub async fn topic(&self, name: &str) -> Result<Topic, Error> {
-        self.ask(&format!("describing topic {name}"), async || self.topic_once(name).await).await
+        match self.ask(&format!("describe topic {name}"), async || self.topic_once(name).await).await {
+            Err(Error::UnknownTopic { side, servers, topic, .. }) => {
+                let near = self.near(name).await;
+                Err(Error::UnknownTopic { side, servers, topic, near })
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Topics that are called much like this one, of those that we may see.
+    async fn near(&self, name: &str) -> Vec<String> {
+        let all = match timeout(self.0.timeout, self.metadata(None)).await {
+            Ok(Ok(all)) => all.topics,
+            _ => Vec::new(),
+        };
+        let names = all.iter().filter(|topic| !topic.is_internal).filter_map(|topic| topic.name.as_deref());
+        near(name, names.map(|name| name.as_str())).into_iter().map(str::to_owned).collect()
     }
 
     /// Creates a topic, and waits until each of its partitions has a leader.
     pub async fn create_topic(&self, name: &str, partitions: i32, replication: i16) -> Result<(), Error> {
-        let asked = format!("creating topic {name}");
+        let asked = format!("create topic {name}");
         let mut tried = false;
         let mut create = async || {
             let again = std::mem::replace(&mut tried, true);
@@ -173,16 +190,19 @@ impl Cluster {
             None => {
                 self.metadata(Some(&[])).await?;
                 let words = format!("the cluster has no broker {id} just now");
-                let unknown = || self.0.connection.unreachable(format!("looking for broker {id}"), words);
+                let unknown = || self.0.connection.unreachable(format!("find broker {id}"), words);
                 self.addresses().get(&id).cloned().ok_or_else(unknown)?
             }
         };
-        let broker = self.open(id, &address).await.map_err(|words| Error::Advertised {
-            side: self.0.connection.side(),
-            servers: self.0.connection.servers().to_owned(),
-            broker: id,
-            address: address.to_string(),
-            words,
+        let broker = self.open(id, &address).await.map_err(|failure| match failure {
+            Failure::Network(words) => Error::Advertised {
+                side: self.0.connection.side(),
+                servers: self.0.connection.servers().to_owned(),
+                broker: id,
+                address: address.to_string(),
+                words,
+            },
+            failure => self.0.connection.place(&address).error(failure),
         })?;
         *slot = Some(broker.clone());
         Ok(broker)
@@ -207,18 +227,20 @@ impl Cluster {
                     *slot = Some(broker.clone());
                     return Ok(broker);
                 }
-                Err(words) if self.0.connection.addresses().len() > 1 => failures.push(format!("{address}: {words}")),
-                Err(words) => failures.push(words),
+                Err(Failure::Network(words)) => failures.push((address, words)),
+                Err(failure) => return Err(self.0.connection.place(address).error(failure)),
             }
         }
-        Err(self.0.connection.unreachable("connecting", failures.join("; ")))
+        let words: Vec<String> = match failures.as_slice() {
+            [(_, words)] => vec![words.clone()],
+            failures => failures.iter().map(|(address, words)| format!("{address}: {words}")).collect(),
+        };
+        Err(self.0.connection.unreachable("connect", words.join("; ")))
     }
 
-    async fn open(&self, id: i32, address: &Address) -> Result<Broker, String> {
-        match timeout(CONNECT, self.0.connection.open(id, address)).await {
-            Ok(opened) => opened.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no connection within {} s", CONNECT.as_secs())),
-        }
+    async fn open(&self, id: i32, address: &Address) -> Result<Broker, Failure> {
+        let slow = || Failure::Network(format!("no connection within {} s", CONNECT.as_secs()));
+        timeout(CONNECT, self.0.connection.open(id, address)).await.unwrap_or_else(|_| Err(slow()))
     }
 
     /// What the cluster says about itself, and about these topics; all it shows us when no names are given. Keeps the
@@ -269,7 +291,7 @@ impl Cluster {
             };
             self.offsets_once(&topic, time).await
         };
-        let found = self.ask_mut(&format!("asking for the offsets of topic {}", topic.name), &mut list).await?;
+        let found = self.ask_mut(&format!("read the offsets of topic {}", topic.name), &mut list).await?;
         let of = |partition: &Partition| {
             let offset = found.get(&partition.number).copied();
             offset.map(|offset| (partition.number, offset)).ok_or_else(|| self.unknown(&topic.name))

@@ -60,7 +60,7 @@ pub fn words(error: &ResponseError) -> String {
 }
 
 /// Kafka's own name of an error: `TOPIC_AUTHORIZATION_FAILED`.
-fn name(error: &ResponseError) -> String {
+pub fn name(error: &ResponseError) -> String {
     let mut name = String::new();
     for (at, letter) in error.to_string().chars().enumerate() {
         if letter.is_ascii_uppercase() && at > 0 {

@@ -4,11 +4,15 @@ use std::io;
 use std::path::Path;
 
 use kafka_protocol::ResponseError;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::address::Address;
-use super::link::{self, Broker};
-use super::{Error, words};
+use super::link::{self, Broker, Place, Versions};
+use super::properties;
+use super::sasl::Mechanism;
+use super::settings::{self, Remark, Security};
+use super::{Error, Failure, code, words};
 
 /// How to connect to a cluster. What it holds may be secret, so it does not show itself.
 #[derive(Clone)]
@@ -16,7 +20,7 @@ pub struct Connection {
     side: &'static str,
     servers: String,
     addresses: Vec<Address>,
-    properties: Vec<(String, String)>,
+    security: Security,
 }
 
 impl std::fmt::Debug for Connection {
@@ -26,12 +30,13 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// A connection to the cluster called `side` in errors (`source`, `target`).
+    /// A connection to the cluster called `side` in errors (`source`, `target`). The file holds client properties as Java's
+    /// clients take them, or librdkafka's; the files it names are read here. Properties without effect go to the log.
     pub fn new(side: &'static str, servers: &str, properties: Option<&Path>) -> Result<Self, Error> {
         let addresses =
             Address::list(servers).map_err(|problem| Error::Servers { side, servers: servers.to_owned(), problem })?;
-        let properties = properties.map(read).transpose()?.unwrap_or_default();
-        Ok(Self { side, servers: servers.to_owned(), addresses, properties })
+        let security = properties.map(read).transpose()?.unwrap_or_default();
+        Ok(Self { side, servers: servers.to_owned(), addresses, security })
     }
 
     /// Which cluster is meant, in errors: `source` or `target`.
@@ -49,17 +54,41 @@ impl Connection {
         &self.addresses
     }
 
-    /// The settings from the file.
-    pub(super) fn properties(&self) -> &[(String, String)] {
-        &self.properties
+    /// Opens a link to the broker of this number at an address.
+    pub(super) async fn open(&self, id: i32, address: &Address) -> Result<Broker, Failure> {
+        let tcp = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        tcp.set_nodelay(true)?;
+        let Some(tls) = &self.security.tls else {
+            let mut stream = tcp;
+            let versions = link::versions(&mut stream).await.map_err(|error| plainly(&error))?;
+            return self.log_in(id, address, stream, versions).await;
+        };
+        let mut stream = tls.connect(&address.host, tcp).await?;
+        let versions = link::versions(&mut stream).await;
+        let versions = versions.map_err(|error| tls.alerted(&error.to_string()).unwrap_or(error.into()))?;
+        self.log_in(id, address, stream, versions).await
     }
 
-    /// Opens a link to the broker of this number at an address.
-    pub(super) async fn open(&self, id: i32, address: &Address) -> io::Result<Broker> {
-        let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
-        stream.set_nodelay(true)?;
-        let versions = link::versions(&mut stream).await?;
-        Ok(Broker::new(id, self.side, address.to_string(), stream, versions))
+    /// Proves who we are on a new connection, and makes a link of it.
+    async fn log_in<S>(&self, id: i32, address: &Address, mut stream: S, versions: Versions) -> Result<Broker, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let lifetime = match &self.security.sasl {
+            None => None,
+            Some(mechanism) => {
+                mechanism.authenticate(&mut stream, &versions).await.map_err(|failure| match failure {
+                    Failure::Credentials(words) => Failure::Credentials(format!("{}: {words}", who(mechanism))),
+                    failure => failure,
+                })?
+            }
+        };
+        Ok(Broker::new(id, self.place(address), stream, versions, lifetime))
+    }
+
+    /// An address of this cluster, as errors name it.
+    pub(super) fn place(&self, address: &Address) -> Place {
+        Place { side: self.side, address: address.to_string() }
     }
 
     /// What it means that a broker answered `asked` (the operation, with its object: "write topic x") with this error.
@@ -69,6 +98,15 @@ impl Connection {
 
     /// Like [`Connection::refused`], with what the broker itself has to say about it.
     pub fn refused_saying(&self, asked: impl Into<String>, error: &ResponseError, detail: Option<&str>) -> Error {
+        if matches!(error, ResponseError::TopicAuthorizationFailed | ResponseError::ClusterAuthorizationFailed) {
+            return Error::Unauthorized {
+                side: self.side,
+                servers: self.servers.clone(),
+                principal: self.principal(),
+                asked: asked.into(),
+                name: code::name(error),
+            };
+        }
         let said = detail.filter(|detail| !detail.is_empty()).map(|detail| format!(": {detail}"));
         Error::Refused {
             side: self.side,
@@ -79,30 +117,47 @@ impl Connection {
         }
     }
 
+    /// Who we are to the brokers, as far as that is known here.
+    fn principal(&self) -> String {
+        let username = self.security.sasl.as_ref().and_then(Mechanism::username);
+        username.map_or("the principal".to_owned(), |username| format!("user {username}"))
+    }
+
     /// What it means that nobody answered `asked`.
     pub fn unreachable(&self, asked: impl Into<String>, words: impl Into<String>) -> Error {
         Error::Unreachable { side: self.side, servers: self.servers.clone(), asked: asked.into(), words: words.into() }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::PropertiesRead { path: path.to_owned(), source })?;
-    parse(&text).map_err(|(line, problem)| Error::PropertiesLine { path: path.to_owned(), line, problem })
+/// Reads a properties file, and says in the log which of its properties have no effect.
+fn read(path: &Path) -> Result<Security, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::PropertiesRead { path: path.to_owned(), source })?;
+    let wrong = |(line, problem)| Error::PropertiesLine { path: path.to_owned(), line, problem };
+    let properties = properties::parse(&properties::text(bytes)).map_err(wrong)?;
+    let (security, remarks) = settings::settle(&properties).map_err(wrong)?;
+    for remark in remarks {
+        match remark {
+            Remark::Unused(words) => tracing::debug!("{}: {words}", path.display()),
+            Remark::Unknown(words) => tracing::warn!("{}: {words}", path.display()),
+        }
+    }
+    Ok(security)
 }
 
-/// Reads properties; an error is the line's number and what is wrong with it, without its value.
-fn parse(text: &str) -> Result<Vec<(String, String)>, (usize, String)> {
-    let mut properties = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let (key, value) = line.split_once('=').ok_or_else(|| (number, "not key=value".to_owned()))?;
-        properties.push((key.trim().to_owned(), value.trim().to_owned()));
+/// What it means that a connection without TLS failed at the first question.
+fn plainly(error: &io::Error) -> Failure {
+    let words = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the broker closed the connection at the first question".to_owned(),
+        _ => error.to_string(),
+    };
+    Failure::Network(format!("{words}; does this listener speak TLS? set security.protocol=SSL or SASL_SSL"))
+}
+
+fn who(mechanism: &Mechanism) -> String {
+    match mechanism.username() {
+        Some(username) => format!("{} as {username}", mechanism.name()),
+        None => mechanism.name().to_owned(),
     }
-    Ok(properties)
 }
 
 #[cfg(test)]

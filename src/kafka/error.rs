@@ -35,16 +35,6 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// librdkafka did not take the settings.
-    #[error("cannot make a Kafka client for the {side} {servers}: {words}")]
-    Client {
-        /// `source` or `target`.
-        side: &'static str,
-        /// Its bootstrap servers.
-        servers: String,
-        /// librdkafka's words.
-        words: String,
-    },
     /// No broker answered.
     #[error("no answer from the {side} {servers} ({asked}): {words}; is the address right and the broker up?")]
     Unreachable {
@@ -83,6 +73,42 @@ pub enum Error {
         address: String,
         /// What ended it.
         words: String,
+    },
+    /// TLS with a broker does not come about.
+    #[error("cannot speak TLS with {address}, a broker of the {side}: {words}")]
+    Tls {
+        /// `source` or `target`.
+        side: &'static str,
+        /// The broker.
+        address: String,
+        /// OpenSSL's words, and what to do.
+        words: String,
+    },
+    /// A broker does not believe who we are.
+    #[error("cannot log in to {address}, a broker of the {side}: {words}")]
+    Credentials {
+        /// `source` or `target`.
+        side: &'static str,
+        /// The broker.
+        address: String,
+        /// The mechanism, the user and the broker's words.
+        words: String,
+    },
+    /// The principal may not do what was asked.
+    #[error(
+        "{principal} may not {asked} at the {side} {servers} ({name}): have it granted there, or connect as another"
+    )]
+    Unauthorized {
+        /// `source` or `target`.
+        side: &'static str,
+        /// Its bootstrap servers.
+        servers: String,
+        /// Who asked.
+        principal: String,
+        /// The operation with its object: `read topic ads`.
+        asked: String,
+        /// Kafka's name of the error.
+        name: String,
     },
     /// The broker and we have no version of a request in common.
     #[error(
@@ -146,10 +172,12 @@ impl ExitClass for Error {
             | Self::PropertiesLine { .. }
             | Self::Servers { .. }
             | Self::UnknownTopic { .. } => Exit::Usage,
-            Self::Client { .. }
-            | Self::Unreachable { .. }
+            Self::Unreachable { .. }
             | Self::Advertised { .. }
             | Self::Broken { .. }
+            | Self::Tls { .. }
+            | Self::Credentials { .. }
+            | Self::Unauthorized { .. }
             | Self::Version { .. }
             | Self::Refused { .. } => Exit::Refused,
         }

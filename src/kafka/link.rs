@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
@@ -13,10 +14,28 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, Write
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use super::{Call, Error, wire};
+use super::{Call, Error, Failure, wire};
+
+/// How much of a session's lifetime is used before a new link is made, as in Java clients.
+const SESSION_USED: f64 = 0.85;
 
 /// The versions of the requests that a broker speaks, by the requests' keys.
-pub type Versions = HashMap<i16, VersionRange>;
+pub struct Versions(HashMap<i16, VersionRange>);
+
+impl Versions {
+    /// The highest version of a request that the broker and we speak.
+    pub fn pick<R: Call>(&self) -> Result<i16, Failure> {
+        let theirs = self.0.get(&R::KEY);
+        match theirs.filter(|theirs| theirs.min <= R::MAX && R::MIN <= theirs.max) {
+            Some(theirs) => Ok(theirs.max.min(R::MAX)),
+            None => Err(Failure::Version {
+                call: R::NAME,
+                ours: format!("{} to {}", R::MIN, R::MAX),
+                theirs: theirs.map_or("not at all".to_owned(), |theirs| format!("{} to {}", theirs.min, theirs.max)),
+            }),
+        }
+    }
+}
 
 /// One link to one broker. Cheap to clone; the link is closed with its last clone.
 #[derive(Clone)]
@@ -24,9 +43,10 @@ pub struct Broker(Arc<Link>);
 
 struct Link {
     id: i32,
-    side: &'static str,
-    address: String,
+    place: Place,
     versions: Versions,
+    /// When the broker will not take requests any more, some time before.
+    expiry: Option<Instant>,
     number: AtomicI32,
     frames: mpsc::UnboundedSender<Bytes>,
     pending: Arc<Mutex<Pending>>,
@@ -39,23 +59,64 @@ impl Drop for Link {
     }
 }
 
+/// Which broker a link leads to, as errors name it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// `source` or `target`.
+    pub side: &'static str,
+    /// The broker's address.
+    pub address: String,
+}
+
+impl Place {
+    /// What a failure means to the one who asked.
+    pub fn error(&self, failure: Failure) -> Error {
+        let (side, address) = (self.side, self.address.clone());
+        match failure {
+            Failure::Network(words) => Error::Broken { side, address, words },
+            Failure::Tls(words) => Error::Tls { side, address, words },
+            Failure::Credentials(words) => Error::Credentials { side, address, words },
+            Failure::Version { call, ours, theirs } => Error::Version { side, address, call, ours, theirs },
+        }
+    }
+}
+
 /// The requests that have no answer yet, in the order they are written in.
 #[derive(Default)]
 struct Pending {
     waiting: VecDeque<(i32, oneshot::Sender<Bytes>)>,
     /// Why the link is gone.
     broken: Option<String>,
+    /// Whether there was an answer before.
+    answered: bool,
+}
+
+impl Pending {
+    /// Who waits for the answer that came.
+    fn answer(&mut self) -> Option<(i32, oneshot::Sender<Bytes>)> {
+        self.answered = true;
+        self.waiting.pop_front()
+    }
+
+    /// Why the link is gone, if it is. One whose session ends soon is given up as soon as nothing is under way, so that
+    /// a new one takes over in between.
+    fn broken_by(&mut self, expiry: Option<Instant>) -> Option<&str> {
+        if self.broken.is_none() && self.waiting.is_empty() && expiry.is_some_and(|expiry| Instant::now() >= expiry) {
+            self.broken = Some("its session ended, a new one is needed".to_owned());
+        }
+        self.broken.as_deref()
+    }
 }
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "broker {} at {}", self.0.id, self.0.address)
+        write!(f, "broker {} at {}", self.0.id, self.0.place.address)
     }
 }
 
 impl Broker {
     /// Takes over a connection that is ready for requests.
-    pub(super) fn new<S>(id: i32, side: &'static str, address: String, stream: S, versions: Versions) -> Self
+    pub(super) fn new<S>(id: i32, place: Place, stream: S, versions: Versions, lifetime: Option<Duration>) -> Self
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
@@ -63,7 +124,8 @@ impl Broker {
         let pending = Arc::new(Mutex::new(Pending::default()));
         let (incoming, outlet) = tokio::io::split(stream);
         let carrier = tokio::spawn(carry(incoming, outlet, outgoing, pending.clone())).abort_handle();
-        Self(Arc::new(Link { id, side, address, versions, number: AtomicI32::new(0), frames, pending, carrier }))
+        let expiry = lifetime.map(|lifetime| Instant::now() + lifetime.mul_f64(SESSION_USED));
+        Self(Arc::new(Link { id, place, versions, expiry, number: AtomicI32::new(0), frames, pending, carrier }))
     }
 
     /// The broker's number; negative when it was reached by a bootstrap address and is not known.
@@ -73,28 +135,28 @@ impl Broker {
 
     /// Where it was reached, `host:port`.
     pub fn address(&self) -> &str {
-        &self.0.address
+        &self.0.place.address
     }
 
     /// Whether the link is gone.
     pub fn is_broken(&self) -> bool {
-        lock(&self.0.pending).broken.is_some()
+        lock(&self.0.pending).broken_by(self.0.expiry).is_some()
     }
 
     /// The version in which [`Broker::call`] asks.
     pub fn version<R: Call>(&self) -> i16 {
-        self.0.versions.get(&R::KEY).map_or(R::MIN, |theirs| theirs.max.min(R::MAX))
+        self.0.versions.pick::<R>().unwrap_or(R::MIN)
     }
 
     /// Asks the broker. The request is in line when this returns, before its future is awaited: requests are sent in the
     /// order of these calls. Nothing here waits but for the answer, however long it takes; when the link breaks, every
     /// request without an answer fails with [`Error::Broken`].
     pub fn call<R: Call>(&self, request: R) -> impl Future<Output = Result<R::Response, Error>> + Send + use<R> {
-        let version = self.version::<R>();
-        let answer = self.queue(&request, version);
+        let queued = self.queue(&request);
         let broker = self.clone();
         async move {
-            let frame = answer?.await.map_err(|_| broker.broken())?;
+            let (version, answer) = queued?;
+            let frame = answer.await.map_err(|_| broker.broken())?;
             wire::decode::<R>(frame, version).map_err(|error| {
                 broker.give_up(&format!("its answer to {} makes no sense: {error}", R::NAME));
                 broker.broken()
@@ -108,35 +170,21 @@ impl Broker {
         self.0.carrier.abort();
     }
 
-    fn queue<R: Call>(&self, request: &R, version: i16) -> Result<oneshot::Receiver<Bytes>, Error> {
-        self.check::<R>()?;
+    /// Puts a request in line; returns the version it is asked in, and where its answer comes.
+    fn queue<R: Call>(&self, request: &R) -> Result<(i16, oneshot::Receiver<Bytes>), Error> {
+        let version = self.0.versions.pick::<R>().map_err(|failure| self.0.place.error(failure))?;
         let number = self.0.number.fetch_add(1, Ordering::Relaxed);
         let frame = wire::encode(request, version, number).map_err(|error| self.error(error.to_string()))?;
         let (sender, answer) = oneshot::channel();
         // Under one lock, so that the order of the waiting is the order of the frames.
         let mut pending = lock(&self.0.pending);
-        if let Some(words) = &pending.broken {
-            return Err(self.error(words.clone()));
+        if let Some(words) = pending.broken_by(self.0.expiry) {
+            return Err(self.error(words.to_owned()));
         }
         if self.0.frames.send(frame).is_ok() {
             pending.waiting.push_back((number, sender));
         }
-        Ok(answer)
-    }
-
-    /// Whether the broker and we have a version of this request in common.
-    fn check<R: Call>(&self) -> Result<(), Error> {
-        let theirs = self.0.versions.get(&R::KEY);
-        if theirs.is_some_and(|theirs| theirs.min <= R::MAX && R::MIN <= theirs.max) {
-            return Ok(());
-        }
-        Err(Error::Version {
-            side: self.0.side,
-            address: self.0.address.clone(),
-            call: R::NAME,
-            ours: format!("{} to {}", R::MIN, R::MAX),
-            theirs: theirs.map_or("not at all".to_owned(), |theirs| format!("{} to {}", theirs.min, theirs.max)),
-        })
+        Ok((version, answer))
     }
 
     fn broken(&self) -> Error {
@@ -145,7 +193,7 @@ impl Broker {
     }
 
     fn error(&self, words: String) -> Error {
-        Error::Broken { side: self.0.side, address: self.0.address.clone(), words }
+        self.0.place.error(Failure::Network(words))
     }
 }
 
@@ -168,7 +216,8 @@ pub async fn versions(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io:
         return Err(io::Error::other(super::words(&error)));
     }
     let span = |min, max| VersionRange { min, max };
-    Ok(answer.api_keys.iter().map(|api| (api.api_key, span(api.min_version, api.max_version))).collect())
+    let spoken = answer.api_keys.iter().map(|api| (api.api_key, span(api.min_version, api.max_version)));
+    Ok(Versions(spoken.collect()))
 }
 
 /// Carries requests and answers until the link breaks or nobody holds it any more.
@@ -183,6 +232,9 @@ async fn carry<S: AsyncRead + AsyncWrite>(
         ended = write(outlet, frames) => ended,
     };
     let words = match ended {
+        Ok(()) if !lock(&pending).answered => {
+            "the broker closed it at the first request; does this listener want SASL? set security.protocol".to_owned()
+        }
         Ok(()) => "the broker closed it".to_owned(),
         Err(error) => error.to_string(),
     };
@@ -194,7 +246,7 @@ async fn read<S: AsyncRead>(incoming: ReadHalf<S>, pending: &Mutex<Pending>) -> 
     while let Some(frame) = wire::read(&mut incoming).await? {
         let answered = wire::number(&frame)?;
         let (number, sender) =
-            lock(pending).waiting.pop_front().ok_or_else(|| io::Error::other("an answer to nothing that was asked"))?;
+            lock(pending).answer().ok_or_else(|| io::Error::other("an answer to nothing that was asked"))?;
         if number != answered {
             return Err(io::Error::other(format!("answer {answered} came where answer {number} is due")));
         }
