@@ -1,0 +1,197 @@
+"""Who copies, reads and writes beside the data loader. Each measures one run: from a cell's source to a new topic."""
+
+import contextlib
+import datetime
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from processes import (
+    JAVA_PRODUCER, LIBRDKAFKA_CONSUMER, LIBRDKAFKA_PRODUCER, RECENT_CONSUMER, REPOSITORY, Ran, Trouble, cpu, java, limit, process, settings,
+)  # fmt: skip
+
+LOADER = str(REPOSITORY / "target/release/deploy-dataloader")
+# So short that every record is due at once.
+AT_ONCE = 0.003
+
+
+class Cell:
+    """A source topic on a broker."""
+
+    def __init__(self, broker, topic, partitions, records, size, plain=False):
+        """Makes and fills the topic."""
+        self.broker, self.topic, self.partitions, self.records, self.size = broker, topic, partitions, records, size
+        self.plain = ["--plain"] if plain else []
+        broker.do("create", topic, partitions)
+        broker.do("produce", topic, records, size, *self.plain, sets=LIBRDKAFKA_PRODUCER, seconds=600)
+
+
+def consume(cell, target):
+    """librdkafka reads."""
+    answer, ran = cell.broker.do("consume", cell.topic, cell.records, sets=RECENT_CONSUMER)
+    return {"rate": cell.records / answer["seconds"], "client": ran.cpu, "memory": ran.memory}
+
+
+def produce(cell, target):
+    """librdkafka writes."""
+    task = ["produce", target, cell.records, cell.size, *cell.plain]
+    answer, ran = cell.broker.do(*task, sets=LIBRDKAFKA_PRODUCER)
+    return {"rate": cell.records / answer["seconds"], "client": ran.cpu, "memory": ran.memory}
+
+
+def help_of_loader():
+    """What the loader says of its options."""
+    return Ran([LOADER, "--help"]).out
+
+
+def load(cell, target, records, seconds, header=False, to=None, during=None, late_after="1h"):
+    """Runs the data loader; its part of the report, and the process."""
+    servers = (to or cell.broker).servers
+    command = [
+        LOADER, "--source-topic", cell.topic, "--source-bootstrap-servers", cell.broker.servers,
+        "--target-topic", target, "--target-bootstrap-servers", servers, "--late-after", late_after,
+        "--duration-min", repr(seconds / 60), "--data-count-per-second", repr(records / seconds), "--timeout", "2h",
+    ]  # fmt: skip
+    if not header and "--no-run-header" in help_of_loader():
+        command.append("--no-run-header")
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        ran = Ran([*command, "--report", str(report)], seconds=int(seconds) + 600, during=during)
+        load = json.loads(report.read_text())["load"]
+    if not records == load["planned"] == load["read"] == load["acked"] == load["visible"]:
+        raise Trouble(f"the loader is not exact: {load}")
+    return load, ran
+
+
+def loader(cell, target, header=False):
+    """The data loader at full speed. The rate is over its own window: from the first record due to the last acknowledged."""
+    load_, ran = load(cell, target, cell.records, AT_ONCE, header)
+    return {"rate": cell.records / window(load_), "client": ran.cpu, "memory": ran.memory, "wall": ran.seconds}
+
+
+def loader_with_header(cell, target):
+    """The same, with the header that names the run."""
+    return loader(cell, target, header=True)
+
+
+def window(load_):
+    """The window's length in seconds."""
+    start, end = (datetime.datetime.fromisoformat(f"{load_['window'][side].rstrip('Z')[:26]}+00:00") for side in ("start", "end"))
+    return (end - start).total_seconds()
+
+
+def kcat(cell, target):
+    """kcat into kcat: values alone. The rate is over all of its time."""
+    read = ["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", cell.broker.servers, "-t", cell.topic]
+    write = ["kcat", "-P", "-b", cell.broker.servers, "-t", target]
+    ran = Ran(read + settings(LIBRDKAFKA_CONSUMER, "-X"), write + settings(LIBRDKAFKA_PRODUCER, "-X"))
+    return {"rate": cell.records / ran.seconds, "client": ran.cpu, "memory": ran.memory}
+
+
+def watched(cell, target, pid):
+    """Rate and CPU seconds from the first record that is in the target to the last: starting is left out."""
+    with subprocess.Popen(cell.broker.ask("watch", target, cell.records), stdout=subprocess.PIPE, text=True) as watch:
+        seen = []
+        try:
+            for line in watch.stdout:
+                seen.append((json.loads(line)["records"], time.monotonic(), cpu(pid), cell.broker.cpu()))
+        finally:
+            watch.kill()
+    if len(seen) < 2:
+        raise Trouble(f"{target} was full before it could be watched, or the watch ended: {seen}")
+    (few, *before), (all_, *after) = seen[0], seen[-1]
+    seconds, client, broker = (end - start for start, end in zip(before, after))
+    share = cell.records / (all_ - few)
+    memory = int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    return {"rate": (all_ - few) / seconds, "client": client * share, "broker": broker * share, "memory": memory}
+
+
+class MirrorMaker:
+    """Kafka's MirrorMaker 2 with two tasks, started for each run."""
+
+    def __init__(self, folder):
+        """Writes below the folder."""
+        self.folder, self.runs = folder, 0
+
+    def __call__(self, cell, target):
+        """Measures a run. The target's name is MirrorMaker's own: a cluster's name, a dot, the topic's."""
+        self.runs += 1
+        alias = f"run{self.runs}-{time.time_ns():x}"
+        own = {
+            "clusters": f"{alias}, target",
+            f"{alias}.bootstrap.servers": cell.broker.servers,
+            "target.bootstrap.servers": cell.broker.servers,
+            f"{alias}->target.enabled": "true",
+            f"{alias}->target.topics": cell.topic,
+            "tasks.max": 2,
+            "replication.factor": 1,
+            "emit.heartbeats.enabled": "false",
+            "emit.checkpoints.enabled": "false",
+            "sync.topic.acls.enabled": "false",
+            "sync.topic.configs.enabled": "false",
+            "dedicated.mode.enable.internal.rest": "false",
+            **{f"{kind}.storage.replication.factor": 1 for kind in ("config", "offset", "status")},
+            **{f"{kind}.topic.replication.factor": 1 for kind in ("offset-syncs", "checkpoints", "heartbeats")},
+            **{f"target.producer.{name}": value for name, value in JAVA_PRODUCER.items()},
+        }
+        properties = Path(self.folder, "mirror-maker.properties")
+        properties.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
+        command = java(["out/mirror-maker/lib/*"], "org.apache.kafka.connect.mirror.MirrorMaker", str(properties))
+        with limit(300, "MirrorMaker"), process(command, Path(self.folder, "mirror-maker.log")) as child:
+            return {"topic": f"{alias}.{cell.topic}"} | watched(cell, f"{alias}.{cell.topic}", child.pid)
+
+
+class Flink:
+    """A Flink job that copies records whole, in a process that stays and is warm from its second run on."""
+
+    def __init__(self, stack, folder, cores):
+        """Is started by the first run, and ends with the stack."""
+        self.stack, self.folder, self.cores, self.child = stack, folder, cores, None
+
+    def __call__(self, cell, target):
+        """Measures a run."""
+        with limit(300, "Flink"):
+            child = self.child or self.start(cell.broker.servers)
+            child.stdin.write(f"{cell.topic} {target}\n".encode())
+            child.stdin.flush()
+            sample = watched(cell, target, child.pid)
+            if not child.stdout.readline().startswith(b"copied"):
+                raise Trouble(f"Flink ended: out/bench/{Path(self.folder).name}/flink.log")
+        return sample
+
+    def start(self, servers):
+        """Starts the process."""
+        jars = ["jvm/flink-copy/target/flink-copy.jar", "jvm/flink-copy/target/lib/*"]
+        open_ = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in ("java.util", "java.lang")]
+        producer = [f"{name}={value}" for name, value in JAVA_PRODUCER.items()]
+        main = ["streamgauge.bench.FlinkCopy", servers, str(self.cores), *producer]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        command = java(jars, *main, heap="1g", options=open_)
+        self.child = self.stack.enter_context(process(command, Path(self.folder, "flink.log"), **pipes))
+        return self.child
+
+
+def versions():
+    """What was measured, in which version."""
+    def pom(project, name):
+        text = (REPOSITORY / f"jvm/{project}/pom.xml").read_text()
+        return text.partition(f"<{name}.version>")[2].partition("<")[0]
+
+    def first_line(*command):
+        with contextlib.suppress(OSError):
+            done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+            return (done.stdout + done.stderr).strip().splitlines()
+        return []
+
+    reference = json.loads(Ran([str(REPOSITORY / "target/release/examples/librdkafka"), "--servers=", "version"]).out)
+    kcat_ = " ".join(line for line in first_line("kcat", "-V") if line.startswith("Version"))
+    return {
+        "streamgauge": (first_line("git", "describe", "--always", "--dirty", "--abbrev=12") or ["unknown"])[0],
+        "Kafka and MirrorMaker": pom("kafka", "kafka"),
+        "librdkafka": reference,
+        "kcat": kcat_.removeprefix("Version ").partition(" ")[0],
+        "Flink": pom("flink-copy", "flink"),
+        "Java": first_line("java", "-version")[0],
+    }

@@ -1,0 +1,167 @@
+"""What was measured, as Markdown for terminal and documentation."""
+
+import datetime
+
+# The loader's goals.
+RATIOS = {"librdkafka": 0.95, "kcat": 2, "MirrorMaker": 3, "Flink": 1}
+PACE_PERCENT = 0.1
+BURST_MILLIS = 10
+CPU_TIMES = 3
+MEMORY_MIB = 256
+
+NAMES = {
+    "consume": "librdkafka, reading alone",
+    "produce": "librdkafka, writing alone",
+    "loader": "**deploy-dataloader**",
+    "loader+header": "**deploy-dataloader**, with the run header",
+    "kcat": "`kcat -C \\| kcat -P`",
+    "MirrorMaker": "MirrorMaker 2, 2 tasks",
+    "Flink": "Flink DataStream job",
+}
+
+
+def grid(head, rows):
+    """A table whose columns stand below each other; numbers to the right."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+    def line(cells):
+        pairs = zip(cells, widths)
+        return "| " + " | ".join(cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs)) + " |"
+
+    rule = "|" + "|".join("-" * (width + 1) + (":" if index else "-") for index, width in enumerate(widths)) + "|"
+    return "\n".join([line(head), rule, *map(line, rows)]) + "\n"
+
+
+def spread(statistic, form, times=1):
+    """Median and, when there were several runs, the least and the most."""
+    middle, least, most = (format(statistic[name] * times, form) for name in ("median", "min", "max"))
+    return middle if len(statistic["runs"]) == 1 else f"{middle} ({least}–{most})"
+
+
+def mark(met):
+    """Whether a goal is met."""
+    return "✓" if met else "✗"
+
+
+def thousands(number):
+    """A rate for reading."""
+    return f"{number / 1e6:g} million" if number >= 1e6 else f"{number:,.0f}"
+
+
+def goals(copy):
+    """A row's ratios beside their goals."""
+    rows = []
+    for ours, ratios in copy["ratios"].items():
+        for other, ratio in ratios.items():
+            goal = RATIOS[other]
+            name = "the slower of reading and writing alone" if other == "librdkafka" else NAMES[other]
+            met = ratio["median"] > goal if goal == 1 else ratio["median"] >= goal
+            wanted = f"{'>' if goal == 1 else '≥'} {goal:g} {mark(met)}"
+            rows.append([f"{NAMES[ours]} ÷ {name}", spread(ratio, ".2f"), wanted])
+    return rows
+
+
+def copies(document):
+    """Everybody at full speed."""
+    text = ""
+    for copy in document["copies"]:
+        text += f"### {copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}\n\n"
+        head = ["", "records/s", "CPU s per million: client", "broker", "peak MiB", "keeps"]
+        rows = [
+            [
+                NAMES[name],
+                spread(peer["rate"], ",.0f"),
+                spread(peer["clientCpuPerMillion"], ".2f"),
+                spread(peer["brokerCpuPerMillion"], ".2f"),
+                f"{peer['peakMemory'] / 2**20:,.0f}",
+                peer["keeps"] or "–",
+            ]
+            for name, peer in copy["peers"].items()
+        ]
+        cpu = {name: peer["clientCpuPerMillion"]["median"] for name, peer in copy["peers"].items()}
+        least = min(cpu[name] for name in cpu if name in RATIOS)
+        text += f"{thousands(copy['records'])} records a run.\n\n" + grid(head, rows) + "\n"
+        saved = [[f"{NAMES[name]}: CPU ÷ the most frugal peer's", f"{cpu[name] / least:.2f}", f"< 1 {mark(cpu[name] < least)}"] for name in copy["ratios"]]
+        text += grid(["", "ratio", "goal"], goals(copy) + saved) + "\n"
+    return text
+
+
+def paces(document):
+    """The loader on schedule."""
+    rows = []
+    for pace in document["paces"]:
+        times = pace["cpuMicrosPerRecord"] / pace["cpuMicrosPerRecordAtFullSpeed"]
+        wanted = f" {mark(times <= CPU_TIMES)}" if pace["rate"] == 1000 else ""
+        delay = pace["sendDelay"]
+        rows.append([
+            f"{pace['rate']:,}/s for {pace['seconds']} s",
+            f"{pace['achievedRate']:,.2f}",
+            f"{pace['paceErrorPercent']:.3f} {mark(pace['paceErrorPercent'] < PACE_PERCENT)}",
+            f"{pace['burstMillis']:.1f} {mark(pace['burstMillis'] <= BURST_MILLIS)}",
+            f"{delay['p50']:.2f} / {delay['p99']:.2f} / {delay['max']:.1f}",
+            f"{pace['cpuMicrosPerRecord']:.2f}",
+            f"{times:.1f}{wanted}",
+            f"{pace['peakMemory'] / 2**20:.0f}",
+        ])  # fmt: skip
+    if not rows:
+        return ""
+    head = ["asked for", "reached/s", "error %", "burst ms", "send delay ms p50 / p99 / max", "CPU µs a record", "× full speed", "peak MiB"]
+    first = document["paces"][0]
+    return (
+        "### On schedule\n\n"
+        f"100 B, 4 partitions. Goals: error below {PACE_PERCENT} %, at most {BURST_MILLIS} ms of schedule in one millisecond of the "
+        f"broker's clock, at 1,000/s at most {CPU_TIMES} × the CPU time a record that full speed takes "
+        f"({first['cpuMicrosPerRecordAtFullSpeed']:.2f} µs). Starting and ending, which is in these numbers, takes "
+        f"{first['cpuSecondsToStart'] * 1e3:.0f} ms of CPU time.\n\n" + grid(head, rows) + "\n"
+    )
+
+
+def memory(document):
+    """The most memory."""
+    names = {"memory/1MB": "records of 1 MB at full speed", "memory/stall": "50,000/s of 1 KB, the target's broker stopped for 10 s"}
+    rows = []
+    for case in document["memory"]:
+        mib = case["peakMemory"] / 2**20
+        rows.append([names[case["row"]], f"{case['records']:,}", f"{case['rate']:,.0f}", f"{mib:.0f}", f"< {MEMORY_MIB} {mark(mib < MEMORY_MIB)}"])
+    return "### Memory\n\n" + grid(["", "records", "records/s", "peak MiB", "goal"], rows) if rows else ""
+
+
+def where(document):
+    """The machine, the versions, the day."""
+    machine, versions, load = document["machine"], document["versions"], document["loadAverage"]
+    gib = machine["memory"] / 2**30
+    return (
+        f"{datetime.datetime.fromisoformat(document['date']):%Y-%m-%d %H:%M} UTC; {machine['cpu']}, {machine['cores']} cores, {gib:.0f} GiB, "
+        f"{machine['system']}; load average before {load['before']:.2f}.\n"
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".\n"
+    )
+
+
+def tables(document):
+    """All tables."""
+    runs = document["runs"]
+    how = "one run" if runs == 1 else f"median of {runs} runs in turn (least–most)"
+    quick = " A quick look, not a measurement." if document["quick"] else ""
+    return f"{where(document)}\nFull speed: {how}.{quick}\n\n" + copies(document) + paces(document) + memory(document)
+
+
+def page(document):
+    """docs/benchmarks.md."""
+    records = "Records are a value and nothing else." if document["plain"] else "Records have a key, one header, and a timestamp; sizes are the value's."
+    return f"""# Benchmarks
+
+`hack/bench loader` measures the data loader beside its peers, in one run, on one broker, client and broker sharing the machine;
+`hack/bench loader --docs` writes this page from what it left in `out/bench/loader.json`. Compare numbers only within a run.
+
+- **In turn.** Within a run of the table every client has its turn, then all again; each run writes into a new topic. A first round warms the
+  broker and is not counted. Ratios are of neighbours in a round.
+- **The same demands.** acks=all, idempotence, no compression, lingering 10 ms, batches as large as the client fills well. {records}
+  What a copy keeps was found by reading source and copy again, partition by partition.
+- **Time.** librdkafka: from the first record to the last one read or acknowledged. deploy-dataloader: its report's window, from the first record due, with
+  all due at once, to the last acknowledged. kcat: the whole pipe. MirrorMaker and Flink: from the first records in the target to the last, so
+  that starting is left out, as is its CPU time; Flink's process is warm from an earlier copy.
+- **CPU** is user and system time of all processes of the client, starting and ending included, and of the broker.
+
+{tables(document)}"""
