@@ -16,7 +16,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::json;
 
@@ -105,6 +105,14 @@ fn create(config: &ClientConfig, topic: &str, partitions: i32, settings: &[Strin
     for outcome in wait(admin.create_topics([&new], &AdminOptions::new()))? {
         outcome.map_err(|(name, code)| anyhow::anyhow!("cannot create {name}: {code}"))?;
     }
+    // The controller has made it; the broker learns of it a moment later.
+    let deadline = Instant::now() + PATIENCE;
+    while self::partitions(admin.inner(), topic)?.len() < partitions as usize {
+        if Instant::now() > deadline {
+            bail!("{topic} has no leaders after {} s", PATIENCE.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     Ok(())
 }
 
@@ -122,10 +130,11 @@ fn clean(config: &ClientConfig, keep: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The partitions that have a leader.
 fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> Result<Vec<i32>> {
     let metadata = client.fetch_metadata(Some(topic), PATIENCE)?;
-    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions()).map(|partition| partition.id());
-    Ok(partitions.collect())
+    let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+    Ok(partitions.filter(|partition| partition.leader() >= 0).map(|partition| partition.id()).collect())
 }
 
 /// Counts acknowledgements.
@@ -158,14 +167,20 @@ fn values(size: usize) -> Vec<Vec<u8>> {
 
 /// Record k goes to partition k modulo partitions, has k as its key, one header, and a timestamp of its own 10 µs.
 fn produce(config: &ClientConfig, topic: &str, records: u64, size: usize, plain: bool) -> Result<()> {
-    let producer: ThreadedProducer<Acks> = config.create_with_context(Acks::default())?;
+    let producer: BaseProducer<Acks> = config.create_with_context(Acks::default())?;
     let partitions = partitions(producer.client(), topic)?;
     let values = values(size);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as i64;
     let first = now - records as i64 / 100;
     let mut key = String::new();
-    let start = Instant::now();
+    let mut start = Instant::now();
+    // A record to each partition opens the connections, which is not what is measured.
+    let opening = records.min(partitions.len() as u64);
     for index in 0..records {
+        if index == opening {
+            producer.flush(PATIENCE)?;
+            start = Instant::now();
+        }
         let mut record = BaseRecord::<str, [u8]>::to(topic)
             .partition(partitions[index as usize % partitions.len()])
             .payload(&values[index as usize % VALUES])
@@ -180,8 +195,11 @@ fn produce(config: &ClientConfig, topic: &str, records: u64, size: usize, plain:
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
             }
-            std::thread::sleep(Duration::from_millis(1));
+            producer.poll(Duration::from_millis(10));
             record = unsent;
+        }
+        if index % 10_000 == 0 {
+            producer.poll(Duration::ZERO);
         }
     }
     producer.flush(PATIENCE)?;
@@ -191,7 +209,7 @@ fn produce(config: &ClientConfig, topic: &str, records: u64, size: usize, plain:
     if acked != records {
         bail!("{acked} of {records} records were acknowledged, {failed} failed");
     }
-    println!("{}", json!({ "records": records, "seconds": seconds }));
+    println!("{}", json!({ "rate": (records - opening) as f64 / seconds }));
     Ok(())
 }
 
@@ -238,7 +256,7 @@ fn consume(config: &ClientConfig, topic: &str, records: u64) -> Result<()> {
         bail!("{topic} holds {count} records, not {records}");
     }
     let seconds = last.duration_since(start.unwrap_or(last)).as_secs_f64();
-    println!("{}", json!({ "records": count, "seconds": seconds, "bytes": bytes }));
+    println!("{}", json!({ "records": count, "bytes": bytes, "rate": count as f64 / seconds }));
     Ok(())
 }
 

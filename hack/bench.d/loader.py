@@ -1,7 +1,7 @@
 """Measures the data loader on a real Kafka beside librdkafka, kcat, MirrorMaker 2 and Flink, all in one run.
 
 Prints a table, and writes out/bench/loader.json. Rows: SIZE/PARTITIONS at full speed (100B/1 … 1KB/16; MirrorMaker and
-Flink only with 4 partitions), pace/RATE on schedule, memory/1MB and memory/stall for the most memory.
+Flink only with 4 partitions; /plain: values alone, without keys and headers), pace/RATE on schedule, memory/1MB and memory/stall for the most memory.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from processes import REPOSITORY, Broker, Trouble
 OUT = REPOSITORY / "out/bench"
 SIZES = {"100B": 100, "1KB": 1000}
 RECORDS = {"100B": 2_000_000, "1KB": 300_000}
-COPIES = [f"{size}/{partitions}" for size in SIZES for partitions in (1, 4, 16)]
+COPIES = [f"{size}/{partitions}" for size in SIZES for partitions in ("1", "4", "16", "4/plain")]
 PACES = {"pace/1k": 1_000, "pace/10k": 10_000, "pace/100k": 100_000}
 MEMORIES = ["memory/1MB", "memory/stall"]
 SOAK = 50_000_000
@@ -41,7 +41,6 @@ def arguments():
     parser.add_argument("--runs", type=int, default=5, help="measured runs of each, in turn, after one that is not (%(default)s)")
     parser.add_argument("--records", type=int, help="records of a run at full speed (2 million of 100 B, 300,000 of 1 KB)")
     parser.add_argument("--only", metavar="ROW,…", default="*", help="only these rows; patterns such as '100B/*' are fine")
-    parser.add_argument("--plain", action="store_true", help="records that are a value and nothing else: no key, no header")
     parser.add_argument("--quick", action="store_true", help="to see that it works: one run, few records, 10 s of each rate")
     parser.add_argument("--soak", action="store_true", help="instead of all rows: 50 million records of 20 B, counted apart")
     parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md from out/bench/loader.json, measure nothing")
@@ -63,14 +62,14 @@ def statistic(values):
 
 def copy_row(row, bench):
     """Everybody at full speed, one after the other, and again."""
-    size, partitions = row.split("/")
+    size, partitions, *plain = row.split("/")
     records = bench.args.records or RECORDS[size] // (10 if bench.args.quick else 1)
-    cell = peers.Cell(bench.broker, "source", int(partitions), records, SIZES[size], bench.args.plain)
+    cell = peers.Cell(bench.broker, "source", int(partitions), records, SIZES[size], plain=bool(plain))
     measured = {"consume": peers.consume, "produce": peers.produce, "loader": peers.loader}
-    if "--no-run-header" in peers.help_of_loader():
+    if peers.names_runs():
         measured["loader+header"] = peers.loader_with_header
     measured["kcat"] = peers.kcat
-    if partitions == "4":
+    if partitions == "4" and not plain:
         measured |= {"MirrorMaker": bench.mirror_maker, "Flink": bench.flink}
     samples, kept, original = {name: [] for name in measured}, {}, bench.broker.do("judge", cell.topic)[0]
     for run in range(-1, bench.args.runs):
@@ -109,13 +108,15 @@ def keeps(original, copy):
 def summary(row, cell, samples, kept):
     """A row's medians, and its ratios: of runs that stood side by side."""
     per_million = 1e6 / cell.records
-    result = {"row": row, "size": cell.size, "partitions": cell.partitions, "records": cell.records, "peers": {}, "ratios": {}}
+    result = {"row": row, "size": cell.size, "partitions": cell.partitions, "plain": bool(cell.plain), "records": cell.records}
+    result |= {"peers": {}, "ratios": {}}
     for name, runs in samples.items():
         result["peers"][name] = {
             "rate": statistic([run["rate"] for run in runs]),
             "clientCpuPerMillion": statistic([run["client"] * per_million for run in runs]),
             "brokerCpuPerMillion": statistic([run["broker"] * per_million for run in runs]),
             "peakMemory": max(run["memory"] for run in runs),
+            "processSeconds": [run["seconds"] for run in runs if "seconds" in run],
             "keeps": kept.get(name),
         }
     rates = {name: [run["rate"] for run in runs] for name, runs in samples.items()}
@@ -129,8 +130,8 @@ def summary(row, cell, samples, kept):
 
 def pace_rows(rows, bench):
     """The loader on schedule. The target has the broker's timestamps, so that its records tell how many came at once."""
-    records = max(PACES[row] for row in rows) * bench.args.seconds
-    cell = peers.Cell(bench.broker, "source", 4, records, 100, bench.args.plain)
+    records = max(1_000_000, *(PACES[row] * bench.args.seconds for row in rows))
+    cell = peers.Cell(bench.broker, "source", 4, records, 100)
     bench.broker.do("create", "target", 4)
     _, full = peers.load(cell, "target", records, peers.AT_ONCE)
     bench.broker.do("clean", cell.topic)
@@ -163,11 +164,11 @@ def pace_rows(rows, bench):
 def memory_row(row, bench):
     """The loader where memory could grow: with large records, and with a target that takes none for a while."""
     if row == "memory/1MB":
-        cell = peers.Cell(bench.broker, "source", 4, 300, 1_000_000, bench.args.plain)
+        cell = peers.Cell(bench.broker, "source", 4, 300, 1_000_000)
         bench.broker.do("create", "target", 4)
         load, ran = peers.load(cell, "target", cell.records, peers.AT_ONCE)
     else:
-        cell = peers.Cell(bench.broker, "source", 4, 500_000, 1_000, bench.args.plain)
+        cell = peers.Cell(bench.broker, "source", 4, 500_000, 1_000)
         with contextlib.ExitStack() as stack:
             target = Broker(stack, bench.folder)
             target.do("create", "target", 4)
@@ -228,7 +229,6 @@ class Bench:
             "versions": peers.versions(),
             "runs": self.args.runs,
             "quick": self.args.quick,
-            "plain": self.args.plain,
             "loadAverage": {"before": os.getloadavg()[0]},
             "copies": [],
             "paces": [],
@@ -264,6 +264,8 @@ def main():
     except Trouble as trouble:
         print(f"hack/bench loader: {trouble}", file=sys.stderr)
         return 4
+    except KeyboardInterrupt:
+        return 130
     written.write_text(json.dumps(document, indent=2) + "\n")
     print(table.tables(document))
     return 0

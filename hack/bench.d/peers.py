@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import json
 import subprocess
 import tempfile
@@ -25,25 +26,32 @@ class Cell:
         self.broker, self.topic, self.partitions, self.records, self.size = broker, topic, partitions, records, size
         self.plain = ["--plain"] if plain else []
         broker.do("create", topic, partitions)
-        broker.do("produce", topic, records, size, *self.plain, sets=LIBRDKAFKA_PRODUCER, seconds=600)
+        fill = LIBRDKAFKA_PRODUCER | {"message.max.bytes": "1048576"}
+        broker.do("produce", topic, records, size, *self.plain, sets=fill, seconds=600)
+
+
+def used(ran):
+    """What a client's processes used, from start to end."""
+    return {"client": ran.cpu, "memory": ran.memory, "seconds": ran.seconds}
 
 
 def consume(cell, target):
     """librdkafka reads."""
     answer, ran = cell.broker.do("consume", cell.topic, cell.records, sets=RECENT_CONSUMER)
-    return {"rate": cell.records / answer["seconds"], "client": ran.cpu, "memory": ran.memory}
+    return {"rate": answer["rate"], **used(ran)}
 
 
 def produce(cell, target):
     """librdkafka writes."""
     task = ["produce", target, cell.records, cell.size, *cell.plain]
     answer, ran = cell.broker.do(*task, sets=LIBRDKAFKA_PRODUCER)
-    return {"rate": cell.records / answer["seconds"], "client": ran.cpu, "memory": ran.memory}
+    return {"rate": answer["rate"], **used(ran)}
 
 
-def help_of_loader():
-    """What the loader says of its options."""
-    return Ran([LOADER, "--help"]).out
+@functools.cache
+def names_runs():
+    """Whether the loader adds a header that names the run, unless it is told not to."""
+    return "--no-run-header" in Ran([LOADER, "--help"]).out
 
 
 def load(cell, target, records, seconds, header=False, to=None, during=None, late_after="1h"):
@@ -54,7 +62,7 @@ def load(cell, target, records, seconds, header=False, to=None, during=None, lat
         "--target-topic", target, "--target-bootstrap-servers", servers, "--late-after", late_after,
         "--duration-min", repr(seconds / 60), "--data-count-per-second", repr(records / seconds), "--timeout", "2h",
     ]  # fmt: skip
-    if not header and "--no-run-header" in help_of_loader():
+    if not header and names_runs():
         command.append("--no-run-header")
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
@@ -68,7 +76,7 @@ def load(cell, target, records, seconds, header=False, to=None, during=None, lat
 def loader(cell, target, header=False):
     """The data loader at full speed. The rate is over its own window: from the first record due to the last acknowledged."""
     load_, ran = load(cell, target, cell.records, AT_ONCE, header)
-    return {"rate": cell.records / window(load_), "client": ran.cpu, "memory": ran.memory, "wall": ran.seconds}
+    return {"rate": cell.records / window(load_), **used(ran)}
 
 
 def loader_with_header(cell, target):
@@ -87,7 +95,7 @@ def kcat(cell, target):
     read = ["kcat", "-C", "-q", "-e", "-o", "beginning", "-b", cell.broker.servers, "-t", cell.topic]
     write = ["kcat", "-P", "-b", cell.broker.servers, "-t", target]
     ran = Ran(read + settings(LIBRDKAFKA_CONSUMER, "-X"), write + settings(LIBRDKAFKA_PRODUCER, "-X"))
-    return {"rate": cell.records / ran.seconds, "client": ran.cpu, "memory": ran.memory}
+    return {"rate": cell.records / ran.seconds, **used(ran)}
 
 
 def watched(cell, target, pid):

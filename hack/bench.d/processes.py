@@ -61,12 +61,13 @@ def limit(seconds, what):
     def expire(*_):
         raise Trouble(f"{what} did not end within {seconds} s")
 
-    signal.signal(signal.SIGALRM, expire)
-    signal.alarm(seconds)
+    outer = signal.signal(signal.SIGALRM, expire)
+    left = signal.alarm(seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.signal(signal.SIGALRM, outer)
+        signal.alarm(left)
 
 
 def cpu(pid):
@@ -195,7 +196,7 @@ class Broker:
         time.sleep(seconds)
         self.process.send_signal(signal.SIGCONT)
 
-    def ask(self, *task, sets=(), **options):
+    def ask(self, *task, sets=()):
         """The command that gives the reference client a task here."""
         return [REFERENCE, "--servers", self.servers, *settings(dict(sets), "--set"), *map(str, task)]
 

@@ -66,7 +66,8 @@ def copies(document):
     """Everybody at full speed."""
     text = ""
     for copy in document["copies"]:
-        text += f"### {copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}\n\n"
+        plain = ", values alone" if copy["plain"] else ""
+        text += f"### {copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}{plain}\n\n"
         head = ["", "records/s", "CPU s per million: client", "broker", "peak MiB", "keeps"]
         rows = [
             [
@@ -149,7 +150,6 @@ def tables(document):
 
 def page(document):
     """docs/benchmarks.md."""
-    records = "Records are a value and nothing else." if document["plain"] else "Records have a key, one header, and a timestamp; sizes are the value's."
     return f"""# Benchmarks
 
 `hack/bench loader` measures the data loader beside its peers, in one run, on one broker, client and broker sharing the machine;
@@ -157,8 +157,8 @@ def page(document):
 
 - **In turn.** Within a run of the table every client has its turn, then all again; each run writes into a new topic. A first round warms the
   broker and is not counted. Ratios are of neighbours in a round.
-- **The same demands.** acks=all, idempotence, no compression, lingering 10 ms, batches as large as the client fills well. {records}
-  What a copy keeps was found by reading source and copy again, partition by partition.
+- **The same demands.** acks=all, idempotence, no compression, lingering 10 ms, batches as large as the client fills well. Records have a key, one
+  header and a timestamp; sizes are the value's. Values alone: no key and no header, as producers' own benchmarks send. What a copy keeps was found by reading source and copy again, partition by partition.
 - **Time.** librdkafka: from the first record to the last one read or acknowledged. deploy-dataloader: its report's window, from the first record due, with
   all due at once, to the last acknowledged. kcat: the whole pipe. MirrorMaker and Flink: from the first records in the target to the last, so
   that starting is left out, as is its CPU time; Flink's process is warm from an earlier copy.
