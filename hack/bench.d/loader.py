@@ -1,6 +1,6 @@
 """Measures the data loader on a real Kafka beside librdkafka, kcat, MirrorMaker 2 and Flink, all in one run.
 
-Prints a table, and writes out/bench/loader.json. Rows: SIZE/PARTITIONS at full speed (100B/1 … 1KB/16; MirrorMaker and
+Prints tables, and writes out/bench/loader.json. Rows: SIZE/PARTITIONS at full speed (100B/1 … 1KB/16; MirrorMaker and
 Flink only with 4 partitions; /plain: values alone, without keys and headers), pace/RATE on schedule, memory/1MB and memory/stall for the most memory.
 """
 

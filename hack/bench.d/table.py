@@ -10,13 +10,14 @@ CPU_TIMES = 3
 MEMORY_MIB = 256
 
 NAMES = {
-    "consume": "librdkafka, reading alone",
-    "produce": "librdkafka, writing alone",
-    "loader": "**deploy-dataloader**",
-    "loader+header": "**deploy-dataloader**, with the run header",
-    "kcat": "`kcat -C \\| kcat -P`",
-    "MirrorMaker": "MirrorMaker 2, 2 tasks",
-    "Flink": "Flink DataStream job",
+    "librdkafka": "librdkafka",
+    "consume": "librdkafka reads",
+    "produce": "librdkafka writes",
+    "loader": "deploy-dataloader",
+    "loader+header": "deploy-dataloader, run header",
+    "kcat": "kcat into kcat",
+    "MirrorMaker": "MirrorMaker 2",
+    "Flink": "Flink",
 }
 
 
@@ -49,26 +50,34 @@ def thousands(number):
     return f"{number / 1e6:g} million" if number >= 1e6 else f"{number:,.0f}"
 
 
-def goals(copy):
-    """A row's ratios beside their goals."""
+def ratios(document):
+    """The loader beside the others: each ratio with its goal."""
     rows = []
-    for ours, ratios in copy["ratios"].items():
-        for other, ratio in ratios.items():
-            goal = RATIOS[other]
-            name = "the slower of reading and writing alone" if other == "librdkafka" else NAMES[other]
-            met = ratio["median"] > goal if goal == 1 else ratio["median"] >= goal
-            wanted = f"{'>' if goal == 1 else '≥'} {goal:g} {mark(met)}"
-            rows.append([f"{NAMES[ours]} ÷ {name}", spread(ratio, ".2f"), wanted])
-    return rows
+    for copy in document["copies"]:
+        cpu = {name: peer["clientCpuPerMillion"]["median"] for name, peer in copy["peers"].items()}
+        least = min(cpu[name] for name in cpu if name in RATIOS)
+        for ours, pairs in copy["ratios"].items():
+            cells = [f"{shape(copy)}{', run header' if ours != 'loader' else ''}"]
+            for other, goal in RATIOS.items():
+                ratio = pairs.get(other)
+                cells.append(f"{spread(ratio, '.2f')} {mark(ratio['median'] >= goal)}" if ratio else "–")
+            rows.append([*cells, f"{cpu[ours] / least:.2f} {mark(cpu[ours] < least)}"])
+    if not rows:
+        return ""
+    head = ["deploy-dataloader ÷", *(f"{NAMES[name]} {'>' if goal == 1 else '≥'} {goal:g}" for name, goal in RATIOS.items()), "CPU ÷ the most frugal copy's < 1"]
+    return "### Ratios at full speed\n\n" + grid(head, rows) + "\n"
 
 
-def copies(document):
+def shape(copy):
+    """A row's records and partitions."""
+    return f"{copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}{', values alone' if copy['plain'] else ''}"
+
+
+def rates(document):
     """Everybody at full speed."""
     text = ""
     for copy in document["copies"]:
-        plain = ", values alone" if copy["plain"] else ""
-        text += f"### {copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}{plain}\n\n"
-        head = ["", "records/s", "CPU s per million: client", "broker", "peak MiB", "keeps"]
+        head = [f"{thousands(copy['records'])} records", "records/s", "client CPU s/million", "broker CPU s/million", "peak MiB", "keeps"]
         rows = [
             [
                 NAMES[name],
@@ -80,11 +89,7 @@ def copies(document):
             ]
             for name, peer in copy["peers"].items()
         ]
-        cpu = {name: peer["clientCpuPerMillion"]["median"] for name, peer in copy["peers"].items()}
-        least = min(cpu[name] for name in cpu if name in RATIOS)
-        text += f"{thousands(copy['records'])} records a run.\n\n" + grid(head, rows) + "\n"
-        saved = [[f"{NAMES[name]}: CPU ÷ the most frugal peer's", f"{cpu[name] / least:.2f}", f"< 1 {mark(cpu[name] < least)}"] for name in copy["ratios"]]
-        text += grid(["", "ratio", "goal"], goals(copy) + saved) + "\n"
+        text += f"### {shape(copy)}\n\n" + grid(head, rows) + "\n"
     return text
 
 
@@ -145,23 +150,26 @@ def tables(document):
     runs = document["runs"]
     how = "one run" if runs == 1 else f"median of {runs} runs in turn (least–most)"
     quick = " A quick look, not a measurement." if document["quick"] else ""
-    return f"{where(document)}\nFull speed: {how}.{quick}\n\n" + copies(document) + paces(document) + memory(document)
+    return f"{where(document)}\nFull speed: {how}.{quick}\n\n" + "".join(part(document) for part in (ratios, rates, paces, memory))
 
 
 def page(document):
     """docs/benchmarks.md."""
     return f"""# Benchmarks
 
-`hack/bench loader` measures the data loader beside its peers, in one run, on one broker, client and broker sharing the machine;
-`hack/bench loader --docs` writes this page from what it left in `out/bench/loader.json`. Compare numbers only within a run.
+`hack/bench loader` measures the data loader beside its peers in one run, clients and a real broker sharing one machine, and writes
+`out/bench/loader.json`; `hack/bench loader --docs` makes this page of it. Compare numbers only within a run.
 
-- **In turn.** Within a run of the table every client has its turn, then all again; each run writes into a new topic. A first round warms the
-  broker and is not counted. Ratios are of neighbours in a round.
-- **The same demands.** acks=all, idempotence, no compression, lingering 10 ms, batches as large as the client fills well. Records have a key, one
-  header and a timestamp; sizes are the value's. Values alone: no key and no header, as producers' own benchmarks send. What a copy keeps was found by reading source and copy again, partition by partition.
-- **Time.** librdkafka: from the first record to the last one read or acknowledged. deploy-dataloader: its report's window, from the first record due, with
-  all due at once, to the last acknowledged. kcat: the whole pipe. MirrorMaker and Flink: from the first records in the target to the last, so
-  that starting is left out, as is its CPU time; Flink's process is warm from an earlier copy.
-- **CPU** is user and system time of all processes of the client, starting and ending included, and of the broker.
+- **In turn.** In each round every client has its turn, each with a new topic to write to. A first round warms the broker and is not
+  counted. Ratios are of neighbours in a round.
+- **Who.** *librdkafka* reads alone and writes alone, by a [small program](../hack/bench.d/librdkafka.rs); a ratio to it is to the slower of
+  both. *kcat into kcat* is `kcat -C | kcat -P`, which carries values only. *MirrorMaker 2* has 2 tasks. *Flink* is a
+  [DataStream job](../jvm/flink-copy) that copies whole records, its parallelism the machine's cores.
+- **The same demands.** acks=all, idempotence, no compression, 10 ms of lingering. Records have a key, a header and a timestamp; the size is
+  the value's. *Values alone*: without key and header. What a copy keeps was found by reading it again beside its source.
+- **Time.** librdkafka: from the first record to the last one read or acknowledged. deploy-dataloader: its report's window, from the first
+  record due, with all due at once, to the last one acknowledged. kcat: all of its time. MirrorMaker and Flink: from the first records in the
+  target to the last, so that starting is left out, as is its CPU time; Flink's process is warm from an earlier copy.
+- **CPU** is user and system time of a client's processes, starting and ending included, and of the broker meanwhile.
 
 {tables(document)}"""
