@@ -1,5 +1,5 @@
-//! `hack/bench`'s own client: what librdkafka itself reads and writes at full speed, the reference that the data loader is
-//! measured against, and what a benchmark needs besides: topics made and removed, a topic watched, its records judged.
+//! `hack/bench`'s own client: what librdkafka itself reads and writes at full speed, the reference that the data loader
+//! is measured against, and what a benchmark needs besides: topics made and removed, a topic watched, its records judged.
 //!
 //! Prints one JSON object (`watch`: one a line) on stdout.
 #![allow(clippy::print_stdout, reason = "stdout is where the numbers go")]
@@ -260,7 +260,7 @@ fn consume(config: &ClientConfig, topic: &str, records: u64) -> Result<()> {
     Ok(())
 }
 
-/// Prints how many records there are as soon as there are any, and again when there are as many as asked for.
+/// Prints how many records there are: while there are none, as soon as there are some, and when all are there.
 fn watch(config: &ClientConfig, topic: &str, records: u64) -> Result<()> {
     let mut config = config.clone();
     // Asking for a topic that is not made yet is what this is for.
@@ -268,13 +268,13 @@ fn watch(config: &ClientConfig, topic: &str, records: u64) -> Result<()> {
     let client: BaseConsumer = config.create()?;
     let (mut seen, mut found) = (0, Vec::new());
     while seen < records {
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(20));
         if found.is_empty() {
             found = partitions(client.client(), topic).unwrap_or_default();
         }
         let mut ends = found.iter().map(|&partition| client.fetch_watermarks(topic, partition, PATIENCE));
         let now: i64 = ends.try_fold(0, |sum, bounds| bounds.map(|(low, high)| sum + high - low)).unwrap_or(0);
-        if now > 0 && (seen == 0 || now as u64 >= records) {
+        if seen == 0 || now as u64 >= records {
             println!("{}", json!({ "records": now }));
         }
         seen = now as u64;
@@ -282,8 +282,8 @@ fn watch(config: &ClientConfig, topic: &str, records: u64) -> Result<()> {
     Ok(())
 }
 
-/// `whole` is a digest of all that a record is, `values` of values alone, whatever their order and partition. `burst` is how
-/// many records have the same millisecond: in a topic with the broker's timestamps, those that came at once.
+/// `whole` is a digest of all that a record is, `values` of values alone, whatever their order and partition. `burst` is
+/// how many records have the same millisecond: in a topic with the broker's timestamps, those that came at once.
 fn judge(config: &ClientConfig, topic: &str) -> Result<()> {
     let mut partitions = std::collections::BTreeMap::new();
     let mut milliseconds = std::collections::HashMap::new();

@@ -1,7 +1,8 @@
 """Measures the data loader on a real Kafka beside librdkafka, kcat, MirrorMaker 2 and Flink, all in one run.
 
 Prints tables, and writes out/bench/loader.json. Rows: SIZE/PARTITIONS at full speed (100B/1 … 1KB/16; MirrorMaker and
-Flink only with 4 partitions; /plain: values alone, without keys and headers), pace/RATE on schedule, memory/1MB and memory/stall for the most memory.
+Flink only with 4 partitions; /plain: values alone, without keys and headers), pace/RATE on schedule, memory/1MB and
+memory/stall for the most memory.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from processes import REPOSITORY, Broker, Trouble
 
 OUT = REPOSITORY / "out/bench"
 SIZES = {"100B": 100, "1KB": 1000}
-RECORDS = {"100B": 2_000_000, "1KB": 300_000}
+RECORDS = {"100B": 1_500_000, "1KB": 300_000}
 COPIES = [f"{size}/{partitions}" for size in SIZES for partitions in ("1", "4", "16", "4/plain")]
 PACES = {"pace/1k": 1_000, "pace/10k": 10_000, "pace/100k": 100_000}
 MEMORIES = ["memory/1MB", "memory/stall"]
@@ -36,22 +37,26 @@ STALL = 10
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="hack/bench loader", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="hack/bench loader",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--runs", type=int, default=5, help="measured runs of each, in turn, after one that is not (%(default)s)")
-    parser.add_argument("--records", type=int, help="records of a run at full speed (2 million of 100 B, 300,000 of 1 KB)")
+    parser.add_argument("--runs", type=int, default=5, help="measured runs of each (%(default)s)")
+    parser.add_argument("--records", type=int, help="records of a run at full speed (1.5 million of 100 B, 300,000 of 1 KB)")
     parser.add_argument("--only", metavar="ROW,…", default="*", help="only these rows; patterns such as '100B/*' are fine")
     parser.add_argument("--quick", action="store_true", help="to see that it works: one run, few records, 10 s of each rate")
     parser.add_argument("--soak", action="store_true", help="instead of all rows: 50 million records of 20 B, counted apart")
-    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md from out/bench/loader.json, measure nothing")
+    parser.add_argument("--docs", action="store_true", help="write docs/benchmarks.md from out/bench/loader.json")
     args = parser.parse_args()
     if args.quick:
         args.runs = 1
     args.seconds = 10 if args.quick else 60
     patterns = args.only.split(",")
-    args.rows = [row for row in [*COPIES, *PACES, *MEMORIES] if any(fnmatch.fnmatch(row, pattern) for pattern in patterns)]
+    rows = [*COPIES, *PACES, *MEMORIES]
+    args.rows = [row for row in rows if any(fnmatch.fnmatch(row, pattern) for pattern in patterns)]
     if args.runs < 1 or not args.rows:
-        parser.error(f"nothing to measure; rows are {' '.join([*COPIES, *PACES, *MEMORIES])}")
+        parser.error(f"nothing to measure; rows are {' '.join(rows)}")
     return args
 
 
@@ -102,7 +107,8 @@ def keeps(original, copy):
     """What of the records is the same in the copy."""
     if copy["records"] != original["records"]:
         raise Trouble(f"{copy['records']} of {original['records']} records were copied")
-    return "everything" if copy["whole"] == original["whole"] else "values" if copy["values"] == original["values"] else "nothing"
+    same = {"everything": "whole", "values": "values"}
+    return next((name for name, digest in same.items() if copy[digest] == original[digest]), "nothing")
 
 
 def summary(row, cell, samples, kept):
@@ -179,7 +185,8 @@ def memory_row(row, bench):
 
             load, ran = peers.load(cell, "target", cell.records, 10, to=target, during=stall)
     bench.say(f"{row}: {ran.memory / 2**20:.0f} MiB")
-    return {"row": row, "size": cell.size, "records": cell.records, "rate": cell.records / peers.window(load), "peakMemory": ran.memory}
+    rate = cell.records / peers.window(load)
+    return {"row": row, "size": cell.size, "records": cell.records, "rate": rate, "peakMemory": ran.memory}
 
 
 def soak(bench):
@@ -190,8 +197,10 @@ def soak(bench):
     load, ran = peers.load(cell, "target", records, peers.AT_ONCE)
     seen = bench.broker.do("consume", "target", records, sets=peers.RECENT_CONSUMER, seconds=600)[0]["records"]
     mib = ran.memory / 2**20
-    print(f"read {load['read']:,} = acknowledged {load['acked']:,} = visible {load['visible']:,} = read back {seen:,} records")
-    print(f"{records / peers.window(load):,.0f} records/s, {ran.cpu:.1f} CPU s, at most {mib:.0f} MiB (goal: below {table.MEMORY_MIB})")
+    counts = " = ".join(f"{name} {load[name]:,}" for name in ("read", "acked", "visible"))
+    print(f"{counts} = read back {seen:,} records")
+    rate = records / peers.window(load)
+    print(f"{rate:,.0f} records/s, {ran.cpu:.1f} CPU s, at most {mib:.0f} MiB (goal: below {table.MEMORY_MIB})")
     return mib < table.MEMORY_MIB
 
 

@@ -9,9 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from processes import (
-    JAVA_PRODUCER, LIBRDKAFKA_CONSUMER, LIBRDKAFKA_PRODUCER, RECENT_CONSUMER, REPOSITORY, Ran, Trouble, cpu, java, limit, process, settings,
-)  # fmt: skip
+from processes import JAVA_PRODUCER, LIBRDKAFKA_CONSUMER, LIBRDKAFKA_PRODUCER, RECENT_CONSUMER, REFERENCE, REPOSITORY
+from processes import Ran, Trouble, cpu, java, last_words, limit, process, settings
 
 LOADER = str(REPOSITORY / "target/release/deploy-dataloader")
 # So short that every record is due at once.
@@ -54,12 +53,12 @@ def names_runs():
     return "--no-run-header" in Ran([LOADER, "--help"]).out
 
 
-def load(cell, target, records, seconds, header=False, to=None, during=None, late_after="1h"):
+def load(cell, target, records, seconds, header=False, to=None, during=None):
     """Runs the data loader; its part of the report, and the process."""
     servers = (to or cell.broker).servers
     command = [
         LOADER, "--source-topic", cell.topic, "--source-bootstrap-servers", cell.broker.servers,
-        "--target-topic", target, "--target-bootstrap-servers", servers, "--late-after", late_after,
+        "--target-topic", target, "--target-bootstrap-servers", servers, "--late-after", "1h",
         "--duration-min", repr(seconds / 60), "--data-count-per-second", repr(records / seconds), "--timeout", "2h",
     ]  # fmt: skip
     if not header and names_runs():
@@ -67,16 +66,16 @@ def load(cell, target, records, seconds, header=False, to=None, during=None, lat
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         ran = Ran([*command, "--report", str(report)], seconds=int(seconds) + 600, during=during)
-        load = json.loads(report.read_text())["load"]
-    if not records == load["planned"] == load["read"] == load["acked"] == load["visible"]:
-        raise Trouble(f"the loader is not exact: {load}")
-    return load, ran
+        part = json.loads(report.read_text())["load"]
+    if not records == part["planned"] == part["read"] == part["acked"] == part["visible"]:
+        raise Trouble(f"the loader is not exact: {part}")
+    return part, ran
 
 
 def loader(cell, target, header=False):
-    """The data loader at full speed. The rate is over its own window: from the first record due to the last acknowledged."""
-    load_, ran = load(cell, target, cell.records, AT_ONCE, header)
-    return {"rate": cell.records / window(load_), **used(ran)}
+    """The data loader at full speed. The rate is over its window: from the first record due to the last acknowledged."""
+    part, ran = load(cell, target, cell.records, AT_ONCE, header)
+    return {"rate": cell.records / window(part), **used(ran)}
 
 
 def loader_with_header(cell, target):
@@ -84,9 +83,9 @@ def loader_with_header(cell, target):
     return loader(cell, target, header=True)
 
 
-def window(load_):
-    """The window's length in seconds."""
-    start, end = (datetime.datetime.fromisoformat(f"{load_['window'][side].rstrip('Z')[:26]}+00:00") for side in ("start", "end"))
+def window(part):
+    """The length of a load's window in seconds."""
+    start, end = (datetime.datetime.fromisoformat(part["window"][side]) for side in ("start", "end"))
     return (end - start).total_seconds()
 
 
@@ -107,9 +106,11 @@ def watched(cell, target, pid):
                 seen.append((json.loads(line)["records"], time.monotonic(), cpu(pid), cell.broker.cpu()))
         finally:
             watch.kill()
-    if len(seen) < 2:
-        raise Trouble(f"{target} was full before it could be watched, or the watch ended: {seen}")
-    (few, *before), (all_, *after) = seen[0], seen[-1]
+    if not seen or seen[-1][0] < cell.records:
+        raise Trouble(f"the watch of {target} ended early")
+    # Who is so fast that only an empty topic and a full one were seen is measured from when it was last empty.
+    begun = [look for look in seen if 0 < look[0] < cell.records][:1] or [look for look in seen if look[0] == 0][-1:]
+    (few, *before), (all_, *after) = begun[0], seen[-1]
     seconds, client, broker = (end - start for start, end in zip(before, after))
     share = cell.records / (all_ - few)
     memory = int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
@@ -147,7 +148,8 @@ class MirrorMaker:
         properties = Path(self.folder, "mirror-maker.properties")
         properties.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
         command = java(["out/mirror-maker/lib/*"], "org.apache.kafka.connect.mirror.MirrorMaker", str(properties))
-        with limit(300, "MirrorMaker"), process(command, Path(self.folder, "mirror-maker.log")) as child:
+        log = Path(self.folder, "mirror-maker.log")
+        with limit(300, "MirrorMaker", log), process(command, log) as child:
             return {"topic": f"{alias}.{cell.topic}"} | watched(cell, f"{alias}.{cell.topic}", child.pid)
 
 
@@ -156,17 +158,18 @@ class Flink:
 
     def __init__(self, stack, folder, cores):
         """Is started by the first run, and ends with the stack."""
-        self.stack, self.folder, self.cores, self.child = stack, folder, cores, None
+        self.stack, self.cores, self.child = stack, cores, None
+        self.log = Path(folder, "flink.log")
 
     def __call__(self, cell, target):
         """Measures a run."""
-        with limit(300, "Flink"):
+        with limit(300, "Flink", self.log):
             child = self.child or self.start(cell.broker.servers)
             child.stdin.write(f"{cell.topic} {target}\n".encode())
             child.stdin.flush()
             sample = watched(cell, target, child.pid)
             if not child.stdout.readline().startswith(b"copied"):
-                raise Trouble(f"Flink ended: out/bench/{Path(self.folder).name}/flink.log")
+                raise Trouble(f"Flink ended\n{last_words(self.log)}")
         return sample
 
     def start(self, servers):
@@ -177,12 +180,13 @@ class Flink:
         main = ["streamgauge.bench.FlinkCopy", servers, str(self.cores), *producer]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         command = java(jars, *main, heap="1g", options=open_)
-        self.child = self.stack.enter_context(process(command, Path(self.folder, "flink.log"), **pipes))
+        self.child = self.stack.enter_context(process(command, self.log, **pipes))
         return self.child
 
 
 def versions():
     """What was measured, in which version."""
+
     def pom(project, name):
         text = (REPOSITORY / f"jvm/{project}/pom.xml").read_text()
         return text.partition(f"<{name}.version>")[2].partition("<")[0]
@@ -193,7 +197,7 @@ def versions():
             return (done.stdout + done.stderr).strip().splitlines()
         return []
 
-    reference = json.loads(Ran([str(REPOSITORY / "target/release/examples/librdkafka"), "--servers=", "version"]).out)
+    reference = json.loads(Ran([REFERENCE, "--servers=", "version"]).out)
     kcat_ = " ".join(line for line in first_line("kcat", "-V") if line.startswith("Version"))
     return {
         "streamgauge": (first_line("git", "describe", "--always", "--dirty", "--abbrev=12") or ["unknown"])[0],

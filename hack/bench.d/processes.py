@@ -55,11 +55,11 @@ class Trouble(Exception):
 
 
 @contextlib.contextmanager
-def limit(seconds, what):
-    """Ends what takes too long, wherever it waits."""
+def limit(seconds, what, log=None):
+    """Ends what takes too long, wherever it waits. `log` is where its reason may stand."""
 
     def expire(*_):
-        raise Trouble(f"{what} did not end within {seconds} s")
+        raise Trouble(f"{what} did not end within {seconds} s\n{last_words(log) if log else ''}")
 
     outer = signal.signal(signal.SIGALRM, expire)
     left = signal.alarm(seconds)
@@ -68,6 +68,11 @@ def limit(seconds, what):
     finally:
         signal.signal(signal.SIGALRM, outer)
         signal.alarm(left)
+
+
+def last_words(log):
+    """The end of a log."""
+    return Path(log).read_text(errors="replace")[-2000:]
 
 
 def cpu(pid):
@@ -176,14 +181,14 @@ class Broker:
         log4j = folder / "log4j2.yaml"
         log4j.write_text(LOG4J)
         options = [f"-Dlog4j2.configurationFile={log4j}", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
-        format = ["format", "-t", "c3RyZWFtZ2F1Z2UtYmVuYw", "-c", str(properties)]
-        Ran(java(self.LIB, "kafka.tools.StorageTool", *format, options=options), seconds=60)
+        form = ["format", "-t", "c3RyZWFtZ2F1Z2UtYmVuYw", "-c", str(properties)]
+        Ran(java(self.LIB, "kafka.tools.StorageTool", *form, options=options), seconds=60)
         command = java(self.LIB, "kafka.Kafka", str(properties), options=options)
         self.process = stack.enter_context(process(command, self.log))
-        with limit(120, "the broker's start"):
+        with limit(120, "the broker's start", self.log):
             while "Kafka Server started" not in self.log.read_text():
                 if self.process.poll() is not None:
-                    raise Trouble(f"the broker ended:\n{self.log.read_text()[-2000:]}")
+                    raise Trouble(f"the broker ended:\n{last_words(self.log)}")
                 time.sleep(0.1)
 
     def cpu(self):

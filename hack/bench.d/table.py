@@ -28,7 +28,8 @@ def grid(head, rows):
 
     def line(cells):
         pairs = zip(cells, widths)
-        return "| " + " | ".join(cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs)) + " |"
+        words = [cell.rjust(width) if index else cell.ljust(width) for index, (cell, width) in enumerate(pairs)]
+        return f"| {' | '.join(words)} |"
 
     rule = "|" + "|".join("-" * (width + 1) + (":" if index else "-") for index, width in enumerate(widths)) + "|"
     return "\n".join([line(head), rule, *map(line, rows)]) + "\n"
@@ -64,20 +65,23 @@ def ratios(document):
             rows.append([*cells, f"{cpu[ours] / least:.2f} {mark(cpu[ours] < least)}"])
     if not rows:
         return ""
-    head = ["deploy-dataloader ÷", *(f"{NAMES[name]} {'>' if goal == 1 else '≥'} {goal:g}" for name, goal in RATIOS.items()), "CPU ÷ the most frugal copy's < 1"]
+    wanted = [f"{NAMES[name]} {'>' if goal == 1 else '≥'} {goal:g}" for name, goal in RATIOS.items()]
+    head = ["deploy-dataloader ÷", *wanted, "CPU ÷ the most frugal copy's < 1"]
     return "### Ratios at full speed\n\n" + grid(head, rows) + "\n"
 
 
 def shape(copy):
     """A row's records and partitions."""
-    return f"{copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}{', values alone' if copy['plain'] else ''}"
+    plain = ", values alone" if copy["plain"] else ""
+    return f"{copy['size']} B, {copy['partitions']} partition{'s'[: copy['partitions'] > 1]}{plain}"
 
 
 def rates(document):
     """Everybody at full speed."""
     text = ""
     for copy in document["copies"]:
-        head = [f"{thousands(copy['records'])} records", "records/s", "client CPU s/million", "broker CPU s/million", "peak MiB", "keeps"]
+        costs = ["client CPU s/million", "broker CPU s/million", "peak MiB"]
+        head = [f"{thousands(copy['records'])} records", "records/s", *costs, "keeps"]
         rows = [
             [
                 NAMES[name],
@@ -112,12 +116,13 @@ def paces(document):
         ])  # fmt: skip
     if not rows:
         return ""
-    head = ["asked for", "reached/s", "error %", "burst ms", "send delay ms p50 / p99 / max", "CPU µs a record", "× full speed", "peak MiB"]
+    delays = "send delay ms p50 / p99 / max"
+    head = ["asked for", "reached/s", "error %", "burst ms", delays, "CPU µs a record", "× full speed", "peak MiB"]
     first = document["paces"][0]
     return (
         "### On schedule\n\n"
-        f"100 B, 4 partitions. Goals: error below {PACE_PERCENT} %, at most {BURST_MILLIS} ms of schedule in one millisecond of the "
-        f"broker's clock, at 1,000/s at most {CPU_TIMES} × the CPU time a record that full speed takes "
+        f"100 B, 4 partitions. Goals: error below {PACE_PERCENT} %, at most {BURST_MILLIS} ms of schedule in one\n"
+        f"millisecond of the broker's clock, at 1,000/s at most {CPU_TIMES} × the CPU time a record that full speed takes\n"
         f"({first['cpuMicrosPerRecordAtFullSpeed']:.2f} µs). Starting and ending, which is in these numbers, takes "
         f"{first['cpuSecondsToStart'] * 1e3:.0f} ms of CPU time.\n\n" + grid(head, rows) + "\n"
     )
@@ -125,11 +130,20 @@ def paces(document):
 
 def memory(document):
     """The most memory."""
-    names = {"memory/1MB": "records of 1 MB at full speed", "memory/stall": "50,000/s of 1 KB, the target's broker stopped for 10 s"}
+    names = {
+        "memory/1MB": "records of 1 MB at full speed",
+        "memory/stall": "50,000/s of 1 KB, the target's broker stopped for 10 s",
+    }
     rows = []
     for case in document["memory"]:
         mib = case["peakMemory"] / 2**20
-        rows.append([names[case["row"]], f"{case['records']:,}", f"{case['rate']:,.0f}", f"{mib:.0f}", f"< {MEMORY_MIB} {mark(mib < MEMORY_MIB)}"])
+        rows.append([
+            names[case["row"]],
+            f"{case['records']:,}",
+            f"{case['rate']:,.0f}",
+            f"{mib:.0f}",
+            f"< {MEMORY_MIB} {mark(mib < MEMORY_MIB)}",
+        ])  # fmt: skip
     return "### Memory\n\n" + grid(["", "records", "records/s", "peak MiB", "goal"], rows) if rows else ""
 
 
@@ -138,8 +152,8 @@ def where(document):
     machine, versions, load = document["machine"], document["versions"], document["loadAverage"]
     gib = machine["memory"] / 2**30
     return (
-        f"{datetime.datetime.fromisoformat(document['date']):%Y-%m-%d %H:%M} UTC; {machine['cpu']}, {machine['cores']} cores, {gib:.0f} GiB, "
-        f"{machine['system']}; load average before {load['before']:.2f}.\n"
+        f"{datetime.datetime.fromisoformat(document['date']):%Y-%m-%d %H:%M} UTC; {machine['cpu']}, {machine['cores']} cores, "
+        f"{gib:.0f} GiB, {machine['system']}; load average before {load['before']:.2f}, after {load['after']:.2f}.\n"
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".\n"
     )
@@ -150,7 +164,8 @@ def tables(document):
     runs = document["runs"]
     how = "one run" if runs == 1 else f"median of {runs} runs in turn (least–most)"
     quick = " A quick look, not a measurement." if document["quick"] else ""
-    return f"{where(document)}\nFull speed: {how}.{quick}\n\n" + "".join(part(document) for part in (ratios, rates, paces, memory))
+    parts = [part(document) for part in (ratios, rates, paces, memory)]
+    return f"{where(document)}\nFull speed: {how}.{quick}\n\n" + "".join(parts)
 
 
 def page(document):

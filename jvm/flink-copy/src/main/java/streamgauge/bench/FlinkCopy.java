@@ -22,8 +22,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
 /**
- * Copies topics with a Flink DataStream job that keeps key, value, headers, timestamp and partition: a topic for each line
- * "SOURCE TARGET" of standard input, all in this one process, so that only the first copy meets a cold Java compiler.
+ * Copies topics with a Flink DataStream job that keeps key, value, headers, timestamp and partition: a topic for each
+ * line "SOURCE TARGET" of standard input, all in this one process, so that only the first copy meets a cold JVM.
  *
  * <p>Arguments: bootstrap servers, parallelism, then the producer's settings as key=value.
  */
@@ -44,7 +44,8 @@ public final class FlinkCopy {
     }
   }
 
-  private static void copy(String servers, int parallelism, Properties producer, String source, String target) throws Exception {
+  private static void copy(String servers, int parallelism, Properties producer, String source, String target)
+      throws Exception {
     Configuration local = new Configuration();
     local.set(RestOptions.ADDRESS, "127.0.0.1");
     local.set(RestOptions.BIND_ADDRESS, "127.0.0.1");
@@ -87,7 +88,8 @@ public final class FlinkCopy {
   /** Makes the same record for another topic. */
   private record Same(String topic) implements KafkaRecordSerializationSchema<ConsumerRecord<byte[], byte[]>> {
     @Override
-    public ProducerRecord<byte[], byte[]> serialize(ConsumerRecord<byte[], byte[]> from, KafkaSinkContext context, Long time) {
+    public ProducerRecord<byte[], byte[]> serialize(
+        ConsumerRecord<byte[], byte[]> from, KafkaSinkContext context, Long time) {
       return new ProducerRecord<>(topic, from.partition(), from.timestamp(), from.key(), from.value(), from.headers());
     }
   }
