@@ -44,3 +44,21 @@ apt_get() { as_root flock /run/lock/streamgauge-apt env DEBIAN_FRONTEND=noninter
 need_rust() {
   command -v cargo >/dev/null || { say "install Rust first: https://rustup.rs"; exit 1; }
 }
+
+# Fetches the jars that jvm/NAME/pom.xml lists, all at run time, into out/NAME/lib.
+jars() {
+  local project=jvm/$1 folder=$PWD/out/$1/lib
+  if [ -f "$folder/.complete" ] && [ "$folder/.complete" -nt "$project/pom.xml" ]; then return; fi
+  say "fetching the jars of $project"
+  retry mvn -q -B -f "$project/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$folder"
+  touch "$folder/.complete"
+}
+
+# Builds a Maven project when its jar is missing or older than its sources.
+maven_jar() {
+  local project=$1 jar
+  jar=$project/target/$(basename "$project").jar
+  if [ -f "$jar" ] && [ -z "$(find "$project/pom.xml" "$project/src" -newer "$jar" -print -quit)" ]; then return; fi
+  say "building $project"
+  retry mvn -q -B -f "$project/pom.xml" package -DskipTests
+}
