@@ -1,5 +1,6 @@
 //! The program's arguments, and the load they ask for.
 
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,13 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 
 use super::profile::{Profile, TOP_RATE, positive};
+use super::program::Role;
 use super::range::Range;
 use super::schedule::{Pace, Replay, Schedule};
+use super::shard::{Asked, Shard};
 use super::{Cancel, Job};
 use crate::kafka::{self, Connection};
+use crate::report::Load;
 use crate::step::{Exit, ExitClass, Seconds, StepArgs, flag, mounted};
 
 /// Replay an exact number of records from a source topic to a target topic, untouched and on schedule.
@@ -124,6 +128,27 @@ pub struct Args {
     /// Give up when Kafka gives or takes nothing for this long
     #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Schedule")]
     pub give_up_after: Seconds,
+
+    /// Send nothing, but plan a load for --shards and write load-plan.json beside the report
+    #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false",
+          default_missing_value = "true", help_heading = "Shards")]
+    pub plan_only: bool,
+
+    /// How many shards the plan is for, each a program of its own; at most as many as there are partitions with records
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true, help_heading = "Shards")]
+    pub shards: Optional<NonZeroU32>,
+
+    /// How long after the plan all shards begin, if --start-at does not say when: as long as they need to be started
+    #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "Shards")]
+    pub start_in: Seconds,
+
+    /// Send this part of the planned load and write load-shard-I.json beside the report
+    #[arg(long, value_name = "I/N", default_value = "", hide_default_value = true, help_heading = "Shards")]
+    pub shard: Optional<Shard>,
+
+    /// Send nothing, but merge what N shards wrote into the report's load, and judge it
+    #[arg(long, value_name = "N", default_value = "", hide_default_value = true, help_heading = "Shards")]
+    pub merge: Optional<NonZeroU32>,
 
     /// What every program has
     #[command(flatten)]
@@ -279,6 +304,12 @@ pub enum Error {
         /// When the load does.
         time: Seconds,
     },
+    /// The flags for shards contradict each other.
+    #[error("give only one of --plan-only --shards N, --shard I/N and --merge N")]
+    Roles,
+    /// Shards find each other's files beside the report.
+    #[error("shards need --report: the plan and their results are written beside it")]
+    NoReport,
     /// The target must not be written to.
     #[error("--target-topic {topic:?} is none of --allow-target {}", allowed.join(", "))]
     NotAllowed {
@@ -323,7 +354,61 @@ impl Args {
             patience: self.give_up_after.0.max(Duration::from_secs(1)),
             acked: Arc::default(),
             cancel: Cancel::default(),
+            claim: None,
+            shares: None,
         })
+    }
+
+    /// What part in a load these arguments ask for.
+    pub(super) fn role(&self) -> Result<Role, Error> {
+        let role = match (self.plan_only, self.shards.0, self.shard.0, self.merge.0) {
+            (false, None, None, None) => return Ok(Role::Whole),
+            (true, Some(shards), None, None) => Role::Plan(shards.get(), self.start_in.0),
+            (false, None, Some(shard), None) => Role::Shard(shard),
+            (false, None, None, Some(shards)) => Role::Merge(shards.get()),
+            _ => return Err(Error::Roles),
+        };
+        match (self.profile, &self.step.report) {
+            (Profile::Replay { .. }, _) => Err(Error::Replay { flag: "shards" }),
+            (_, None) => Err(Error::NoReport),
+            (_, Some(_)) => Ok(role),
+        }
+    }
+
+    /// What makes a load the one it is.
+    pub(super) fn asked(&self) -> Asked {
+        let rate = self.data_count_per_second.0.map_or_else(String::new, |Rate(rate)| rate.to_string());
+        let flags = [
+            ("source-bootstrap-servers", self.source_bootstrap_servers.clone()),
+            ("source-topic", self.source_topic.clone()),
+            ("from", format!("{:?}", self.from)),
+            ("repeat", self.repeat.to_string()),
+            ("target-bootstrap-servers", self.target_bootstrap_servers.clone()),
+            ("target-topic", self.target_topic.clone()),
+            ("duration-min", self.duration_min.to_string()),
+            ("data-count-per-second", rate),
+            ("profile", self.profile.to_string()),
+            ("warm-up", self.warm_up.to_string()),
+        ];
+        flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
+    }
+
+    /// The report's part with what these arguments ask for.
+    pub(super) fn load(&self, job: &Job) -> Load {
+        let (planned, rate) = job.pace.asked();
+        Load {
+            engine: "builtin".to_owned(),
+            source: self.source_topic.clone(),
+            target: self.target_topic.clone(),
+            profile: self.profile.to_string(),
+            warm_up: self.warm_up.0.as_secs_f64(),
+            planned,
+            rate,
+            compression: self.compression.as_str().to_owned(),
+            run_header: job.run_header.clone().unwrap_or_default(),
+            shards: 1,
+            ..Load::default()
+        }
     }
 
     fn allowed(&self) -> Result<(), Error> {
@@ -412,6 +497,21 @@ mod tests {
         insta::assert_snapshot!(refused(&["--profile=replay:2", "--repeat"]), @"--profile replay does not go with --repeat: the records' own timestamps say when they are due");
         insta::assert_snapshot!(refused(&["--profile=spike:2@9m+2m", "--data-count-per-second=1"]), @"the spike of --profile ends 660s after the start, the load after 600s: let it end within the load");
         insta::assert_snapshot!(refused(&["--allow-target", "test-*", "x"]), @r#"--target-topic "t" is none of --allow-target test-*, x"#);
+    }
+
+    #[test]
+    fn a_program_has_one_part_in_a_load() {
+        let rate = ["--duration-min=1", "--data-count-per-second=1", "--report=r.json"];
+        let role = |more: &[&str]| args(&[&rate[..], more].concat()).unwrap().role();
+        assert_eq!(role(&["--shard=", "--merge=", "--shards=", "--plan-only=false"]).ok(), Some(Role::Whole));
+        assert_eq!(role(&["--plan-only", "--shards=4"]).ok(), Some(Role::Plan(4, Duration::from_secs(60))));
+        assert_eq!(role(&["--shard=2/4"]).ok(), Some(Role::Shard(Shard { number: 2, of: 4 })));
+        assert_eq!(role(&["--merge=4"]).ok(), Some(Role::Merge(4)));
+        for wrong in [&["--plan-only"][..], &["--shards=4"], &["--plan-only", "--shards=4", "--shard=1/4"]] {
+            assert!(matches!(role(wrong), Err(Error::Roles)), "{wrong:?}");
+        }
+        let alone = args(&["--duration-min=1", "--data-count-per-second=1", "--merge=4"]).unwrap();
+        assert!(matches!(alone.role(), Err(Error::NoReport)));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use super::args::{Compression, Partitioner};
 use super::batch::{Codec, RunHeader};
-use super::copy::{self, Copied, Form, Route};
-use super::plan::{Planner, Share, TooFew};
+use super::copy::{self, Form, Route};
+use super::outcome::Outcome;
+use super::plan::{self, Planner, Share, TooFew};
 use super::source::Reader;
 use super::target::Producer;
+use super::verdict::Planned;
 use super::visible::{self, Visible};
 use super::{Error, Job};
 use crate::kafka::{self, Bounds, Cluster, Topic};
@@ -16,21 +18,28 @@ const ASK: std::time::Duration = std::time::Duration::from_secs(10);
 /// What came of a load once its clock had started.
 #[derive(Debug)]
 pub struct Loaded {
+    /// What it was to be.
+    pub planned: Planned,
+    /// How often the range was begun again.
+    pub repeated: u64,
     /// What happened.
-    pub copied: Copied,
-    /// What can be seen of it, when it came to its end.
+    pub outcome: Outcome,
+    /// What can be seen of it, when it came to its end; a shard does not look.
     pub visible: Option<Visible>,
+    /// Whether the target topic gives records a timestamp of its own.
+    pub restamped: bool,
+    /// Why it ended early, if it did.
+    pub failure: Option<Error>,
 }
 
 /// Plans, copies and counts. Ends early when the job is cancelled; what was sent by then is told all the same.
 pub async fn load(job: &Job) -> Result<Loaded, Error> {
-    let timeout = ASK.min(job.patience);
-    let (source, target) = (Cluster::new(&job.source, timeout)?, Cluster::new(&job.target, timeout)?);
-    let prepared = tokio::select! {
-        prepared = prepare(job, &source, &target) => prepared?,
-        () = job.cancel.wait() => return Err(Error::Stopped),
-    };
+    let (source, target) = clusters(job)?;
+    let prepared = unless_cancelled(job, prepare(job, &source, &target)).await?;
     let Prepared { from, to, shares, producer, before } = prepared;
+    if let Some(claim) = &job.claim {
+        claim.take()?;
+    }
     let stretches: Vec<_> = shares.iter().map(|share| (share.stretch, share.passes())).collect();
     let reader = Reader::open(&source, from.clone(), &stretches, job.patience);
     let route = Route {
@@ -44,17 +53,50 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
         acked: job.acked.clone(),
         cancel: job.cancel.clone(),
     };
-    let mut copied = copy::copy(reader, &shares, &job.pace, route).await?;
-    if copied.failure.is_some() {
-        return Ok(Loaded { copied, visible: None });
-    }
-    // That the target does not tell is a failure like any other of the load: what was sent is reported all the same.
-    match visible::count(&target, &to.name, &before, &copied.tally, producer, job.patience).await {
-        Ok(visible) => Ok(Loaded { copied, visible: Some(visible) }),
-        Err(error) => {
-            copied.failure = Some(error);
-            Ok(Loaded { copied, visible: None })
+    let copied = copy::copy(reader, &shares, &job.pace, route).await?;
+    let warm_up = job.pace.warm_up();
+    let all: u64 = shares.iter().map(|share| share.records).sum();
+    let mut loaded = Loaded {
+        planned: Planned { records: all.saturating_sub(warm_up), warm_up },
+        repeated: plan::repeated(&shares),
+        outcome: Outcome::of(&copied, producer),
+        visible: None,
+        restamped: copied.tally.restamped,
+        failure: copied.failure,
+    };
+    if loaded.failure.is_none() && job.shares.is_none() {
+        // That the target does not tell is a failure like any other of the load: what was sent is reported all the same.
+        match visible::count(&target, &to.name, &before, &loaded.outcome, job.patience).await {
+            Ok(visible) => loaded.visible = Some(visible),
+            Err(error) => loaded.failure = Some(error),
         }
+    }
+    Ok(loaded)
+}
+
+/// Which records a load would send, and the target's bounds before it; sends nothing.
+pub async fn plan_only(job: &Job) -> Result<(Vec<Share>, Vec<Bounds>), Error> {
+    let (source, target) = clusters(job)?;
+    let (_, to, shares) = unless_cancelled(job, find(job, &source, &target)).await?;
+    Ok((shares, target.bounds(&to).await?))
+}
+
+/// What can be seen of a load that shards have run. `before` are the target's bounds from before it.
+pub async fn count_visible(job: &Job, before: &[Bounds], outcome: &Outcome) -> Result<Visible, Error> {
+    let (_, target) = clusters(job)?;
+    unless_cancelled(job, visible::count(&target, &job.target_topic, before, outcome, job.patience)).await
+}
+
+/// The source's and the target's.
+fn clusters(job: &Job) -> Result<(Cluster, Cluster), Error> {
+    let timeout = ASK.min(job.patience);
+    Ok((Cluster::new(&job.source, timeout)?, Cluster::new(&job.target, timeout)?))
+}
+
+async fn unless_cancelled<T>(job: &Job, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::select! {
+        done = work => done,
+        () = job.cancel.wait() => Err(Error::Stopped),
     }
 }
 
@@ -69,13 +111,22 @@ struct Prepared {
 }
 
 async fn prepare(job: &Job, source: &Cluster, target: &Cluster) -> Result<Prepared, Error> {
-    let from = source.topic(&job.source_topic).await?;
-    refuse_same_topic(job, source, target).await?;
-    let to = target_topic(job, target, from.partitions.len()).await?;
-    let shares = plan(job, source, &from).await?;
+    let (from, to, shares) = find(job, source, target).await?;
     let producer = Producer::new(target, &to, job.patience).await?;
     let before = target.bounds(&to).await?;
     Ok(Prepared { from, to, shares, producer, before })
+}
+
+/// The two topics, and which records go from the one to the other.
+async fn find(job: &Job, source: &Cluster, target: &Cluster) -> Result<(Topic, Topic, Vec<Share>), Error> {
+    let from = source.topic(&job.source_topic).await?;
+    refuse_same_topic(job, source, target).await?;
+    let to = target_topic(job, target, from.partitions.len()).await?;
+    let shares = match &job.shares {
+        Some(shares) => shares.clone(),
+        None => plan(job, source, &from).await?,
+    };
+    Ok((from, to, shares))
 }
 
 /// The target topic, created when that was asked for.

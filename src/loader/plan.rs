@@ -36,10 +36,15 @@ pub struct Share {
 }
 
 impl Share {
-    /// How often the stretch is begun.
+    /// How often the stretch is gone through, the last time perhaps not to its end.
     pub fn passes(&self) -> u64 {
-        self.records.div_ceil(self.held)
+        self.records.div_ceil(self.held.max(1))
     }
+}
+
+/// How often a plan begins its range again.
+pub fn repeated(shares: &[Share]) -> u64 {
+    shares.iter().map(Share::passes).max().unwrap_or(0).saturating_sub(1)
 }
 
 /// Why there is no plan: the range holds fewer records than asked for. The number is exact once every partition has been

@@ -196,7 +196,8 @@ struct Feed {
     next: i64,
     /// Producers whose open transaction is known to be aborted.
     aborted: BTreeSet<i64>,
-    sender: mpsc::UnboundedSender<Fetched>,
+    /// Where batches go; gone at the end, which is how the reader knows of it.
+    sender: Option<mpsc::UnboundedSender<Fetched>>,
     /// Bytes that the reader has not taken yet.
     queued: Arc<AtomicUsize>,
     /// Since when nothing came though there was room.
@@ -206,6 +207,7 @@ struct Feed {
 impl Feed {
     fn new(stretch: Stretch, rounds: u64, sender: mpsc::UnboundedSender<Fetched>, queued: Arc<AtomicUsize>) -> Self {
         let rounds = if stretch.start < stretch.stop { rounds } else { 0 };
+        let sender = (rounds > 0).then_some(sender);
         Self { stretch, rounds, next: stretch.start, aborted: BTreeSet::new(), sender, queued, dry: None }
     }
 
@@ -227,16 +229,23 @@ impl Feed {
                 self.queued.fetch_add(batch.len(), Ordering::Relaxed);
                 let fetched = Fetched { batch, start: self.stretch.start, stop: self.stretch.stop };
                 // Nobody reads any more when the load is ending.
-                let _ = self.sender.send(fetched);
+                let _ = self.sender.as_ref().map(|sender| sender.send(fetched));
             }
             if self.next >= self.stretch.stop {
-                self.rounds -= 1;
-                self.next = self.stretch.start;
-                self.aborted.clear();
+                self.next_round();
                 break;
             }
         }
         Ok(())
+    }
+
+    fn next_round(&mut self) {
+        self.rounds -= 1;
+        self.next = self.stretch.start;
+        self.aborted.clear();
+        if self.rounds == 0 {
+            self.sender = None;
+        }
     }
 
     fn note_aborts(&mut self, aborts: &mut std::iter::Peekable<std::vec::IntoIter<AbortedTransaction>>, last: i64) {
@@ -278,7 +287,7 @@ impl Fetcher {
     async fn run(mut self) -> Result<(), Error> {
         let mut asked: JoinSet<Answer> = JoinSet::new();
         let mut busy: BTreeSet<i32> = BTreeSet::new();
-        while self.feeds.iter().any(|feed| feed.rounds > 0 && !feed.sender.is_closed()) {
+        while self.feeds.iter().any(|feed| feed.sender.as_ref().is_some_and(|sender| !sender.is_closed())) {
             self.ask(&mut asked, &mut busy);
             tokio::select! {
                 Some(answer) = asked.join_next() => {

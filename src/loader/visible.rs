@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Error;
+use super::outcome::{Landed, Outcome};
 use super::plan::Stretch;
 use super::source::Reader;
-use super::target::{Delivered, Producer, Tally};
 use crate::kafka::{Bounds, Cluster};
 
 /// How long the last record may take from its acknowledgement to being visible.
@@ -28,27 +28,26 @@ pub struct Visible {
     pub differing: Vec<i32>,
 }
 
-/// Counts what is visible. `before` are the target's bounds from before the load.
+/// Counts what is visible of a load. `before` are the target's bounds from before it.
 pub async fn count(
     cluster: &Cluster,
     topic: &str,
     before: &[Bounds],
-    tally: &Tally,
-    producer: Producer,
+    outcome: &Outcome,
     patience: Duration,
 ) -> Result<Visible, Error> {
     let deadline = Instant::now() + APPEAR;
     let (topic, grown) = loop {
         let topic = cluster.topic(topic).await?;
         let grown = growth(before, &cluster.bounds(&topic).await?);
-        let appeared = grown.iter().all(|stretch| length(stretch) >= delivered(tally, stretch).acked);
+        let appeared = grown.iter().all(|stretch| length(stretch) >= landed(outcome, stretch).acked);
         if appeared || Instant::now() >= deadline {
             break (topic, grown);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    if grown.iter().all(|stretch| filled(stretch, &delivered(tally, stretch))) {
-        return Ok(Visible { ours: tally.acked, ..Visible::default() });
+    if grown.iter().all(|stretch| filled(stretch, landed(outcome, stretch))) {
+        return Ok(Visible { ours: outcome.acked, ..Visible::default() });
     }
     let grown: Vec<(Stretch, u64)> = grown.into_iter().map(|stretch| (stretch, 1)).collect();
     let mut reader = Reader::open(cluster, topic, &grown, patience);
@@ -57,12 +56,12 @@ pub async fn count(
         let (mut ours, mut others) = (0, 0);
         while let Some(fetched) = reader.next(index).await? {
             let batch = &fetched.batch;
-            let own = (batch.producer_id(), batch.producer_epoch()) == (producer.id, producer.epoch);
+            let own = outcome.producers.contains(&(batch.producer_id(), batch.producer_epoch()));
             *(if own { &mut ours } else { &mut others }) += u64::from(batch.record_count().unsigned_abs());
         }
         visible.ours += ours;
         visible.others += others;
-        if ours != delivered(tally, stretch).acked {
+        if ours != landed(outcome, stretch).acked {
             visible.differing.push(stretch.partition);
         }
     }
@@ -83,15 +82,15 @@ fn length(stretch: &Stretch) -> u64 {
     u64::try_from(stretch.stop - stretch.start).unwrap_or(0)
 }
 
-fn delivered(tally: &Tally, stretch: &Stretch) -> Delivered {
-    tally.partitions.get(&stretch.partition).cloned().unwrap_or_default()
+fn landed(outcome: &Outcome, stretch: &Stretch) -> Landed {
+    outcome.landed.get(&stretch.partition).copied().unwrap_or_default()
 }
 
 /// Whether the stretch is filled by the acknowledged records and nothing else.
-fn filled(stretch: &Stretch, delivered: &Delivered) -> bool {
-    let inside = match &delivered.offsets {
-        Some(offsets) => offsets.start >= stretch.start && offsets.end <= stretch.stop,
-        None => delivered.acked == 0,
+fn filled(stretch: &Stretch, landed: Landed) -> bool {
+    let inside = match landed.offsets {
+        Some((first, behind)) => first >= stretch.start && behind <= stretch.stop,
+        None => landed.acked == 0,
     };
-    length(stretch) == delivered.acked && inside
+    length(stretch) == landed.acked && inside
 }

@@ -139,8 +139,10 @@ pub struct Load {
     pub source: String,
     /// The topic it was replayed to.
     pub target: String,
-    /// The form of the load over time: `constant`.
+    /// The form of the load over time in words: `constant`.
     pub profile: String,
+    /// How long records were sent before the window, in seconds; they count nowhere.
+    pub warm_up: f64,
     /// Duration × rate.
     pub planned: u64,
     /// Read from the source.
@@ -149,7 +151,19 @@ pub struct Load {
     pub acked: u64,
     /// Visible in the target to a read_committed consumer.
     pub visible: u64,
-    /// The rate that was asked for.
+    /// Of the records read, those that were sent too late.
+    pub late: u64,
+    /// How many bytes of record batches the target's broker acknowledged, those of the warm-up included.
+    pub bytes: u64,
+    /// How often the range was begun again, because it held too few records.
+    pub repeated: u64,
+    /// How batches were compressed: `keep`, or the codec's name.
+    pub compression: String,
+    /// What the records' header `streamgauge-run` says; empty when they have none.
+    pub run_header: String,
+    /// How many loaders shared the load.
+    pub shards: u32,
+    /// The rate that was asked for, the mean over the window.
     pub rate: f64,
     /// The rate that was reached over the window.
     pub achieved_rate: f64,
@@ -159,6 +173,11 @@ pub struct Load {
     pub send_delay: Option<Latency>,
     /// From when a record was handed to the producer to its acknowledgement.
     pub ack_latency: Option<Latency>,
+    /// From when a record was due to its acknowledgement: what a user of the target would have waited.
+    pub latency: Option<Latency>,
+    /// The rate as it was reached, as (seconds after the window's start, records acknowledged in the second that begins
+    /// then).
+    pub per_second: Vec<(u64, u64)>,
     /// Whether this load was the one asked for: `pass`, `fail` or `inconclusive`, with its cause.
     pub verdict: Option<Verdict>,
 }
@@ -372,10 +391,16 @@ pub fn read(path: &Path) -> Result<Option<Report>, Error> {
 pub fn update(path: &Path, change: impl FnOnce(&mut Report)) -> Result<(), Error> {
     let mut report = read(path)?.unwrap_or_default();
     change(&mut report);
-    write(path, &report).map_err(|source| Error::Write { path: path.to_owned(), source })
+    write(path, &report, true)
 }
 
-fn write(path: &Path, report: &Report) -> std::io::Result<()> {
+/// Writes a file beside a report, in one move and so that the users of other steps may read it and go on with it. Without
+/// `replace` a file that is there stays, which is an error.
+pub fn write(path: &Path, content: &impl Serialize, replace: bool) -> Result<(), Error> {
+    move_in(path, content, replace).map_err(|source| Error::Write { path: path.to_owned(), source })
+}
+
+fn move_in(path: &Path, content: &impl Serialize, replace: bool) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -385,9 +410,10 @@ fn write(path: &Path, report: &Report) -> std::io::Result<()> {
     // Steps of one run may have different users: all may read and go on writing the file.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o666))?;
-    serde_json::to_writer_pretty(&mut file, report)?;
+    serde_json::to_writer_pretty(&mut file, content)?;
     std::io::Write::write_all(&mut file, b"\n")?;
-    file.persist(path).map_err(|error| error.error)?;
+    let moved = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    moved.map_err(|error| error.error)?;
     Ok(())
 }
 

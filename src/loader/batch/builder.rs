@@ -43,8 +43,9 @@ impl RunHeader {
     }
 
     /// Whether this is it.
-    pub(super) fn is(&self, header: &RecordHeader<'_>) -> bool {
-        *header == RecordHeader { key: Self::KEY.as_bytes(), value: Some(self.run.as_bytes()) }
+    pub(super) fn is(&self, header: Result<RecordHeader<'_>, Error>) -> bool {
+        let own = RecordHeader { key: Self::KEY.as_bytes(), value: Some(self.run.as_bytes()) };
+        header.is_ok_and(|header| header == own)
     }
 }
 
@@ -143,21 +144,20 @@ impl Builder {
 }
 
 /// Appends a record whose fields from the key on are `pieces`.
-#[inline]
+#[inline(always)]
 fn write<const N: usize>(buffer: &mut Vec<u8>, timestamp_delta: i64, offset_delta: i32, pieces: [&[u8]; N]) {
-    /// Where the attributes are, after room for the length.
-    const ATTRIBUTES: usize = 5;
-    // All is written and copied at fixed sizes, longer than needed: copying some bytes is a call, 32 are two instructions.
-    let mut before = [0; ATTRIBUTES + 32];
-    let end = put(&mut before, ATTRIBUTES + 1, zigzag_long(timestamp_delta));
-    let end = put(&mut before, end, zigzag(offset_delta));
-    let length = end - ATTRIBUTES + pieces.iter().map(|piece| piece.len()).sum::<usize>();
-    let length = zigzag(length as i32);
-    let start = ATTRIBUTES - width(length);
-    put(&mut before, start, length);
-    let place = buffer.len();
-    buffer.extend_from_slice(&before[start..start + 32]);
-    buffer.truncate(place + end - start);
+    let (timestamp, offset) = (zigzag_long(timestamp_delta), zigzag(offset_delta));
+    let rest: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let length = 1 + width(timestamp) + width(offset) + rest;
+    let start = buffer.len();
+    buffer.reserve(MOST_BEFORE_KEY + rest);
+    // Written in place: what was just written byte by byte is slow to copy.
+    buffer.extend_from_slice(&[0; MOST_BEFORE_KEY]);
+    let numbers = &mut buffer[start..];
+    let attributes = put(numbers, 0, zigzag(length as i32));
+    let at = put(numbers, attributes + 1, timestamp);
+    let at = put(numbers, at, offset);
+    buffer.truncate(start + at);
     for piece in pieces {
         buffer.extend_from_slice(piece);
     }

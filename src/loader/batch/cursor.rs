@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Seven bits a byte, the lowest first; the highest bit says that another byte follows.
-    #[inline]
+    #[inline(always)]
     fn unsigned(&mut self, most: usize) -> Option<u64> {
         // Nearly every number of a record has one or two bytes.
         match *self.0 {
@@ -76,6 +76,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_unsigned(&mut self, most: usize) -> Option<u64> {
         let mut number = 0;
         for (index, &byte) in self.0.iter().take(most).enumerate() {

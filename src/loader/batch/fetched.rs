@@ -42,7 +42,7 @@ impl Iterator for Split {
     type Item = Result<Batch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.cut().and_then(|bytes| bytes.map(Batch::read).transpose());
+        let batch = self.cut().and_then(|cut| cut.map(|(header, bytes)| Batch::read(header, bytes)).transpose());
         if batch.is_err() {
             self.bytes.clear();
         }
@@ -51,8 +51,8 @@ impl Iterator for Split {
 }
 
 impl Split {
-    /// The bytes of the next batch, when all of them are there.
-    fn cut(&mut self) -> Result<Option<Bytes>, Error> {
+    /// The header and all bytes of the next batch, when they are there.
+    fn cut(&mut self) -> Result<Option<(Header, Bytes)>, Error> {
         let Some(mut start) = self.bytes.get(..=header::MAGIC_AT) else { return Ok(None) };
         let (base_offset, length) = (start.get_i64(), start.get_i32());
         let magic = self.bytes[header::MAGIC_AT] as i8;
@@ -66,17 +66,15 @@ impl Split {
         if length > self.bytes.len() {
             return Ok(None);
         }
-        Ok(Some(self.bytes.split_to(length)))
+        let batch = self.bytes.split_to(length);
+        let header = batch.first_chunk().map(Header::decode);
+        Ok(header.map(|header| (header, batch)))
     }
 }
 
 impl Batch {
-    /// Reads one whole batch and checks it.
-    fn read(bytes: Bytes) -> Result<Self, Error> {
-        let Some(first) = bytes.first_chunk() else {
-            return Err(Error::Malformed { base_offset: -1, what: "it ends within its header" });
-        };
-        let header = Header::decode(first);
+    /// Checks a whole batch.
+    fn read(header: Header, bytes: Bytes) -> Result<Self, Error> {
         let base_offset = header.base_offset;
         let computed = header::checksum(&bytes);
         if computed != header.crc {

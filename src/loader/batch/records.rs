@@ -73,7 +73,7 @@ impl Records {
     }
 
     /// The next record; `None` after the last one. After an error there is nothing more.
-    #[inline]
+    #[inline(always)]
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Error> {
         let unread = self.payload.get(self.position..).unwrap_or_default();
         if self.remaining == 0 {
@@ -98,7 +98,7 @@ impl Records {
 
 impl Base {
     /// Reads what follows a record's length. The headers stay as they are: few records have any, and fewer readers care.
-    #[inline]
+    #[inline(always)]
     fn decode<'a>(&self, body: &'a [u8]) -> Option<Record<'a>> {
         let mut cursor = Cursor::new(body);
         let _attributes = cursor.byte()?;
@@ -145,9 +145,11 @@ impl<'a> Record<'a> {
 
     /// Whether its last header is this run's.
     pub fn is_of(&self, run: &RunHeader) -> bool {
-        // What ends otherwise need not be taken apart.
-        self.headers.ends_with(run.encoded())
-            && self.headers().last().is_some_and(|last| last.is_ok_and(|last| run.is(&last)))
+        // Most records have no other header, and what ends otherwise need not be taken apart.
+        match self.header_count {
+            1 => self.headers == run.encoded(),
+            _ => self.headers.ends_with(run.encoded()) && self.headers().last().is_some_and(|last| run.is(last)),
+        }
     }
 }
 

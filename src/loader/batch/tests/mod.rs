@@ -23,8 +23,7 @@ fn only(bytes: Bytes) -> Batch {
 }
 
 fn refusal(bytes: Bytes) -> String {
-    let refused = split(bytes).find_map(Result::err).or_else(|| None);
-    refused.map_or_else(String::new, |error| error.to_string())
+    split(bytes).find_map(Result::err).map_or_else(String::new, |error| error.to_string())
 }
 
 fn read(records: Records) -> Vec<Owned> {
