@@ -1,6 +1,8 @@
 //! Every way to log in to a broker that the Kafka client knows, against a real broker of its own, and what is said when
 //! it does not work.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -26,8 +28,10 @@ const UNANSWERED: Duration = Duration::from_millis(500);
 
 const TOPIC: &str = "ads-events";
 /// The listeners, and the protocol of each.
-const LISTENERS: [(&str, &str); 7] = [
+const LISTENERS: [(&str, &str); 8] = [
     ("PLAINTEXT", "PLAINTEXT"),
+    // What it advertises leads nowhere.
+    ("LOST", "PLAINTEXT"),
     ("TLS", "SSL"),
     ("MTLS", "SSL"),
     ("SCRAM", "SASL_SSL"),
@@ -35,6 +39,9 @@ const LISTENERS: [(&str, &str); 7] = [
     ("BRIEF", "SASL_PLAINTEXT"),
     ("OAUTH", "SASL_PLAINTEXT"),
 ];
+
+/// Port 1 is nobody's on a computer of today.
+const NOWHERE: &str = "LOST://127.0.0.1:1";
 
 const SERVER_PROPERTIES: &str = r#"process.roles=broker,controller
 node.id=1
@@ -207,7 +214,8 @@ fn settings(dir: &Path, ports: &[(&'static str, u16)]) -> String {
     let mut text = SERVER_PROPERTIES.to_owned();
     let dir = dir.display();
     writeln!(text, "listeners={}", listeners.join(",")).unwrap();
-    writeln!(text, "advertised.listeners={}", brokers.join(",")).unwrap();
+    let advertised = brokers.iter().map(|broker| if broker.starts_with("LOST") { NOWHERE } else { broker });
+    writeln!(text, "advertised.listeners={}", advertised.collect::<Vec<_>>().join(",")).unwrap();
     writeln!(text, "listener.security.protocol.map={}", protocols.join(",")).unwrap();
     writeln!(text, "controller.quorum.voters=1@{}", controller.trim_start_matches("CONTROLLER://")).unwrap();
     writeln!(text, "log.dirs={dir}/data\nssl.keystore.location={dir}/broker.pem").unwrap();
@@ -239,6 +247,7 @@ async fn a_broker_is_reached_by_every_way_to_log_in_and_refusals_are_explained()
     a_principal_without_rights_is_named_with_what_it_may_not_do(&broker).await;
     a_topic_of_nearly_that_name_is_named(&broker).await;
     a_session_that_ends_is_followed_by_another(&broker).await;
+    an_advertised_address_that_leads_nowhere_is_named(&broker).await;
 }
 
 fn plain(user: &str, password: &str) -> String {
@@ -305,11 +314,11 @@ async fn refusals_say_what_to_do(broker: &Broker) {
     let untrusted = "the broker's certificate is not signed by anybody trusted here; set ssl.truststore.location";
     let stranger = format!("ssl.keystore.location={}\n", broker.path("mallory.pem"));
     let cases = [
-        ("TLS", String::new(), "does this listener speak TLS? set security.protocol=SSL"),
+        ("TLS", String::new(), "it answers with a TLS alert; does this listener speak TLS? set security.protocol=SSL"),
         ("PLAINTEXT", tls(broker, "ca.pem"), "does this listener speak TLS?"),
         ("TLS", "security.protocol=SSL\n".to_owned(), untrusted),
         ("TLS", tls(broker, "other-ca.pem"), "unable to get local issuer certificate: the broker's certificate is not"),
-        ("MTLS", tls(broker, "ca.pem"), "the broker wants to see a certificate"),
+        ("MTLS", tls(broker, "ca.pem"), "the broker wants to see a certificate (ssl/tls alert bad certificate)"),
         ("MTLS", tls(broker, "ca.pem") + &stranger, "the broker does not accept the certificate of ssl.keystore.*"),
         ("PLAIN", String::new(), "does this listener want SASL? set security.protocol"),
         ("PLAINTEXT", plain("alice", "alice=1"), "the listener asks for no SASL; set security.protocol to PLAINTEXT"),
@@ -322,7 +331,6 @@ async fn refusals_say_what_to_do(broker: &Broker) {
         let said = broker.refusal(listener, &properties).await;
         assert!(said.contains(expected), "{listener}: {properties}\n{said}");
         assert!(!said.contains("hunter2"), "{said}");
-        eprintln!("{listener}: {said}");
     }
     let jks = broker.through("TLS", &tls(broker, "ca.jks"), UNANSWERED).err().unwrap().to_string();
     assert!(jks.contains("line 2") && jks.contains("keytool -importkeystore"), "{jks}");
@@ -366,4 +374,15 @@ async fn a_session_that_ends_is_followed_by_another(broker: &Broker) {
     let topic = cluster.topic(TOPIC).await.unwrap();
     assert_eq!(cluster.bounds(&topic).await.unwrap().len(), 2);
     assert!(!cluster.broker(leader).await.unwrap().is_broken());
+}
+
+async fn an_advertised_address_that_leads_nowhere_is_named(broker: &Broker) {
+    let cluster = broker.through("LOST", "", UNANSWERED).unwrap();
+    let topic = cluster.topic(TOPIC).await.unwrap();
+    let said = cluster.bounds(&topic).await.unwrap_err().to_string();
+    assert!(
+        said.contains("its broker 1 is at 127.0.0.1:1, which cannot be reached from here: Connection refused"),
+        "{said}"
+    );
+    assert!(said.contains("advertised.listeners"), "{said}");
 }

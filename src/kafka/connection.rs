@@ -8,10 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::address::Address;
+use super::keys::Remark;
 use super::link::{self, Broker, Place, Versions};
 use super::properties;
 use super::sasl::Mechanism;
-use super::settings::{self, Remark, Security};
+use super::settings::{self, Security};
 use super::{Error, Failure, code, words};
 
 /// How to connect to a cluster. What it holds may be secret, so it does not show itself.
@@ -64,8 +65,7 @@ impl Connection {
             return self.log_in(id, address, stream, versions).await;
         };
         let mut stream = tls.connect(&address.host, tcp).await?;
-        let versions = link::versions(&mut stream).await;
-        let versions = versions.map_err(|error| tls.alerted(&error.to_string()).unwrap_or(error.into()))?;
+        let versions = link::versions(&mut stream).await.map_err(|error| tls.failed_after(error))?;
         self.log_in(id, address, stream, versions).await
     }
 

@@ -233,7 +233,9 @@ async fn carry<S: AsyncRead + AsyncWrite>(
     };
     let words = match ended {
         Ok(()) if !lock(&pending).answered => {
-            "the broker closed it at the first request; does this listener want SASL? set security.protocol".to_owned()
+            "the broker closed it at the first request; does this listener want SASL? set \
+             security.protocol=SASL_PLAINTEXT or SASL_SSL"
+                .to_owned()
         }
         Ok(()) => "the broker closed it".to_owned(),
         Err(error) => error.to_string(),
@@ -275,4 +277,111 @@ fn fail(pending: &Mutex<Pending>, words: &str) {
 
 fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::api_versions_response::ApiVersion;
+    use kafka_protocol::messages::{FetchRequest, MetadataRequest, MetadataResponse, ProduceRequest};
+    use kafka_protocol::protocol::{Encodable, Request};
+    use tokio::io::{AsyncReadExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// The key, the version and the number of the next request.
+    async fn asked(broker: &mut DuplexStream) -> (i16, i16, i32) {
+        let frame = wire::read(broker).await.unwrap().unwrap();
+        let mut header = &frame[..];
+        (header.get_i16(), header.get_i16(), header.get_i32())
+    }
+
+    /// Answers the request of this number with a message whose header has no tagged fields.
+    async fn answer(broker: &mut DuplexStream, number: i32, message: &impl Encodable, version: i16) {
+        let mut body = Vec::new();
+        message.encode(&mut body, version).unwrap();
+        let length = i32::try_from(4 + body.len()).unwrap();
+        broker.write_all(&[&length.to_be_bytes()[..], &number.to_be_bytes(), &body].concat()).await.unwrap();
+    }
+
+    fn link(spoken: &[(i16, i16, i16)]) -> (Broker, DuplexStream) {
+        let (stream, broker) = duplex(1 << 16);
+        let spoken = spoken.iter().map(|&(key, min, max)| (key, VersionRange { min, max }));
+        let place = Place { side: "source", address: "kafka:9092".to_owned() };
+        (Broker::new(1, place, stream, Versions(spoken.collect()), None), broker)
+    }
+
+    #[tokio::test]
+    async fn an_old_broker_is_asked_again_in_the_version_it_knows() {
+        let (mut stream, mut broker) = duplex(1 << 16);
+        let old = async {
+            assert_eq!(asked(&mut broker).await, (ApiVersionsRequest::KEY, 3, 0));
+            let refusal = ApiVersionsResponse::default().with_error_code(35);
+            answer(&mut broker, 0, &refusal, 0).await;
+            assert_eq!(asked(&mut broker).await, (ApiVersionsRequest::KEY, 0, 0));
+            let fetch = ApiVersion::default().with_api_key(FetchRequest::KEY).with_min_version(0).with_max_version(6);
+            answer(&mut broker, 0, &ApiVersionsResponse::default().with_api_keys(vec![fetch]), 0).await;
+        };
+        let (spoken, ()) = tokio::join!(versions(&mut stream), old);
+        let spoken = spoken.unwrap();
+        assert_eq!(spoken.pick::<FetchRequest>(), Ok(6));
+        assert!(matches!(spoken.pick::<ProduceRequest>(), Err(Failure::Version { call: "Produce", .. })));
+    }
+
+    #[tokio::test]
+    async fn a_request_without_a_common_version_names_both_ranges() {
+        let (link, _broker) = link(&[(FetchRequest::KEY, 13, 17)]);
+        let error = link.call(FetchRequest::default()).await.unwrap_err().to_string();
+        assert!(
+            error.starts_with("kafka:9092, a broker of the source, speaks Fetch 13 to 17, and this program 4 to 12")
+        );
+    }
+
+    #[tokio::test]
+    async fn requests_are_in_line_before_they_are_awaited_and_fail_with_the_link() {
+        let (link, mut broker) = link(&[(MetadataRequest::KEY, 0, 8)]);
+        let (first, second) = (link.call(MetadataRequest::default()), link.call(MetadataRequest::default()));
+        assert_eq!(asked(&mut broker).await, (MetadataRequest::KEY, 8, 0));
+        assert_eq!(asked(&mut broker).await, (MetadataRequest::KEY, 8, 1));
+        let told = MetadataResponse::default().with_controller_id(7.into());
+        answer(&mut broker, 0, &told, 8).await;
+        assert_eq!(first.await.unwrap().controller_id, 7);
+        drop(broker);
+        let error = second.await.unwrap_err();
+        assert_eq!(error.to_string(), "lost the link to kafka:9092, a broker of the source: the broker closed it");
+        assert!(error.heals() && link.is_broken());
+        assert!(matches!(link.call(MetadataRequest::default()).await, Err(Error::Broken { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_answer_out_of_turn_or_too_large_breaks_the_link() {
+        let (link, mut broker) = self::link(&[(MetadataRequest::KEY, 0, 8)]);
+        let waiting = link.call(MetadataRequest::default());
+        asked(&mut broker).await;
+        answer(&mut broker, 5, &MetadataResponse::default(), 8).await;
+        assert!(waiting.await.unwrap_err().to_string().ends_with("answer 5 came where answer 0 is due"));
+
+        let (link, mut broker) = self::link(&[(MetadataRequest::KEY, 0, 8)]);
+        let waiting = link.call(MetadataRequest::default());
+        asked(&mut broker).await;
+        broker.write_all(&((128 << 20) + 1_u32).to_be_bytes()).await.unwrap();
+        assert!(waiting.await.unwrap_err().to_string().contains("an answer of 134217729 bytes"));
+    }
+
+    #[tokio::test]
+    async fn a_link_that_nobody_holds_is_closed() {
+        let (link, mut broker) = link(&[]);
+        drop(link);
+        assert_eq!(broker.read_u8().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn a_session_ends_only_when_nothing_is_under_way() {
+        let mut pending = Pending::default();
+        let (sender, _answer) = oneshot::channel();
+        pending.waiting.push_back((0, sender));
+        let past = Some(Instant::now());
+        assert_eq!(pending.broken_by(past), None);
+        pending.answer();
+        assert!(pending.broken_by(past).is_some());
+    }
 }

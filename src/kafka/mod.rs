@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod failure;
 mod jaas;
+mod keys;
 mod link;
 mod near;
 mod oauth;

@@ -1,5 +1,6 @@
 //! TLS to a broker.
 
+use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 
@@ -123,12 +124,18 @@ impl Tls {
         if stack.contains("wrong version number") || stack.contains("packet length too long") {
             return Failure::Tls(format!("what came back is not TLS ({stack}); does this listener speak TLS?"));
         }
-        self.alerted(&stack).unwrap_or(Failure::Tls(stack))
+        self.alert(&stack).unwrap_or(Failure::Tls(stack))
     }
 
-    /// What it means that a connection failed with these words right after the handshake: with TLS 1.3 the broker judges
-    /// our certificate only then.
-    pub fn alerted(&self, words: &str) -> Option<Failure> {
+    /// What it means that a connection failed right after the handshake: with TLS 1.3 the broker judges our certificate
+    /// only then.
+    pub fn failed_after(&self, error: io::Error) -> Failure {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
+        let alert = inner.and_then(openssl::ssl::Error::ssl_error).and_then(|stack| self.alert(&words(stack)));
+        alert.unwrap_or_else(|| error.into())
+    }
+
+    fn alert(&self, words: &str) -> Option<Failure> {
         let alert = words.contains("alert");
         let certificate = alert && (words.contains("certificate") || words.contains("unknown ca"));
         match (alert, certificate, self.has_identity) {

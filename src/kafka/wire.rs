@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 const CLIENT_ID: &str = "streamgauge";
 /// The largest answer we take, in bytes: far above what is ever asked for, far below what would end the program.
 const LARGEST: usize = 128 << 20;
+/// How a TLS record begins in which the other side ends the connection; as a length it is above the largest.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// A request as it goes over the wire.
 pub fn encode<R: Request>(request: &R, version: i16, number: i32) -> io::Result<Bytes> {
@@ -48,11 +50,12 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<By
         return Ok(None);
     }
     stream.read_exact(&mut length[read..]).await?;
+    if length.starts_with(&TLS_ALERT) {
+        return Err(invalid("it answers with a TLS alert"));
+    }
     let length = u32::from_be_bytes(length) as usize;
     if length > LARGEST {
-        return Err(invalid(format!(
-            "an answer of {length} bytes: is this a Kafka broker, and the listener the right one?"
-        )));
+        return Err(invalid(format!("it sends an answer of {length} bytes, which no Kafka broker does")));
     }
     let mut frame = BytesMut::with_capacity(length).limit(length);
     while frame.has_remaining_mut() {
