@@ -134,6 +134,6 @@ fn no_broker_is_said_soon_and_in_its_own_words() {
     drop(listener);
     let (code, said) = end(start(&servers, &servers, folder.path(), "4s"), &servers);
     assert_eq!(code, Some(4), "{said}");
-    assert!(said.contains("no answer from the source BROKER (asking for topic \"source\"): "), "{said}");
+    assert!(said.contains("no answer from the source BROKER (describe topic source): "), "{said}");
     assert!(said.contains("Connection refused"), "{said}");
 }

@@ -98,7 +98,9 @@ mod tests {
 
     #[test]
     fn java_syntax_is_read_as_java_reads_it() {
-        let cases: [(&str, &[(usize, &str, &str)]); 14] = [
+        /// Line, key and value.
+        type Read = (usize, &'static str, &'static str);
+        let cases: [(&str, &[Read]); 14] = [
             ("", &[]),
             ("# a=b\n  ! c=d\n\n \t\na=1", &[(5, "a", "1")]),
             ("a=1\nb:2\nc 3\nd\t=\t4", &[(1, "a", "1"), (2, "b", "2"), (3, "c", "3"), (4, "d", "4")]),

@@ -296,6 +296,9 @@ pub enum Error {
         /// What was given beside it.
         flag: &'static str,
     },
+    /// Offsets do not say which time is replayed.
+    #[error("--profile replay takes the records of a stretch of time: let it begin with --from last, or with a time")]
+    ReplayRange,
     /// The spike would not be seen, or cut off.
     #[error("the spike of --profile ends {end} after the start, the load after {time}: let it end within the load")]
     Spike {
@@ -430,6 +433,9 @@ impl Args {
             (Profile::Replay { .. }, Some(_)) => Err(Error::Replay { flag: "--data-count-per-second" }),
             (Profile::Replay { .. }, None) if self.repeat => Err(Error::Replay { flag: "--repeat" }),
             (Profile::Replay { .. }, None) if !warm_up.is_zero() => Err(Error::Replay { flag: "--warm-up" }),
+            (Profile::Replay { .. }, None) if !matches!(self.from, Range::Last | Range::Since(_)) => {
+                Err(Error::ReplayRange)
+            }
             (Profile::Replay { speed_milli }, None) => {
                 Ok(Pace::Replay(Replay { speed_milli, span: window.mul_f64(speed_milli as f64 / 1000.0) }))
             }

@@ -255,9 +255,8 @@ impl Sender<'_> {
             self.pause_until(first).await?;
             let now = self.elapsed().min(first.saturating_add(MOST_AT_ONCE));
             let until = schedule.due_until(now).min(total).min(sent + MOST_RECORDS);
-            for number in sent..until {
-                let Some(index) = order.next() else { break };
-                self.lanes[index].due.push(schedule.due(number));
+            for (due, index) in schedule.dues(sent..until).zip(&mut order) {
+                self.lanes[index].due.push(due);
             }
             sent = until;
             if !self.send_due().await? {

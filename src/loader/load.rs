@@ -1,10 +1,16 @@
 //! The whole load, from the first question to the last count.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use super::args::{Compression, Partitioner};
 use super::batch::{Codec, RunHeader};
 use super::copy::{self, Form, Route};
 use super::outcome::Outcome;
 use super::plan::{self, Planner, Share, TooFew};
+use super::range::{Range, before};
+use super::schedule::Pace;
 use super::source::Reader;
 use super::target::Producer;
 use super::verdict::Planned;
@@ -13,7 +19,7 @@ use super::{Error, Job};
 use crate::kafka::{self, Bounds, Cluster, Topic};
 
 /// The longest that a question about topics may take: a wrong address must be noticed soon.
-const ASK: std::time::Duration = std::time::Duration::from_secs(10);
+const ASK: Duration = Duration::from_secs(10);
 
 /// What came of a load once its clock had started.
 #[derive(Debug)]
@@ -172,14 +178,29 @@ fn form(job: &Job, from: &Topic, to: &Topic) -> Form {
     Form { run: job.run_header.as_deref().map(RunHeader::new), codec, keep_partition }
 }
 
+/// Where the records lie that may be sent.
+async fn range(job: &Job, source: &Cluster, topic: &Topic) -> Result<Vec<Bounds>, Error> {
+    let bounds = source.bounds(topic).await?;
+    let (range, span) = match (&job.pace, &job.range) {
+        // A replay of the last records is one of the last stretch of time.
+        (Pace::Replay(replay), Range::Last) => (Range::Since(Timestamp::now() - replay.span), None),
+        (Pace::Replay(replay), range) => (range.clone(), Some(replay.span)),
+        (Pace::Scheduled(_), range) => (range.clone(), None),
+    };
+    let Some(time) = range.time() else { return Ok(range.within(&bounds, &[])?) };
+    let held = range.within(&bounds, &source.offsets_at(topic, time).await?)?;
+    match span {
+        Some(span) => {
+            let end = time.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+            Ok(before(&held, &source.offsets_at(topic, end).await?))
+        }
+        None => Ok(held),
+    }
+}
+
 /// Which records are sent: reads as much of the source as it takes to know that they are there.
 async fn plan(job: &Job, source: &Cluster, topic: &Topic) -> Result<Vec<Share>, Error> {
-    let bounds = source.bounds(topic).await?;
-    let found = match job.range.time() {
-        Some(time) => source.offsets_at(topic, time).await?,
-        None => Vec::new(),
-    };
-    let held = job.range.within(&bounds, &found)?;
+    let held = range(job, source, topic).await?;
     let mut planner = Planner::new(job.pace.total(), &held, job.range.end(), job.repeat);
     while let Some(stretches) = planner.next_scan() {
         let stretches: Vec<_> = stretches.into_iter().map(|stretch| (stretch, 1)).collect();

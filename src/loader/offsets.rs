@@ -47,12 +47,6 @@ impl Offsets {
         self.runs.iter().map(|run| run.end.abs_diff(run.start)).sum()
     }
 
-    /// Whether this offset is one of them.
-    pub fn contains(&self, offset: i64) -> bool {
-        let after = self.runs.partition_point(|run| run.start <= offset);
-        after > 0 && self.runs[after - 1].contains(&offset)
-    }
-
     /// The n-th offset from the back, 1 being the last; none when there are fewer or n is 0.
     pub fn nth_last(&self, n: u64) -> Option<i64> {
         let mut left = n.checked_sub(1)?;
@@ -89,8 +83,6 @@ mod tests {
         assert_eq!(offsets.len(), 6);
         let nth_last: Vec<_> = (0..=7).map(|n| offsets.nth_last(n)).collect();
         assert_eq!(nth_last, [None, Some(9), Some(6), Some(5), Some(4), Some(3), Some(1), None]);
-        let there: Vec<i64> = (0..12).filter(|offset| offsets.contains(*offset)).collect();
-        assert_eq!(there, [1, 3, 4, 5, 6, 9]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::profile::{Profile, Slope, nanos};
@@ -90,6 +91,30 @@ impl Schedule {
         Self { warm_up: (warm_up, warm.length), records, segments }
     }
 
+    /// When these records are due, as [`Schedule::due`] says it, but without a division for each.
+    pub fn dues(&self, numbers: Range<u64>) -> Dues<'_> {
+        Dues { schedule: self, numbers, level: None }
+    }
+
+    /// The even rate from this record on, if it has one.
+    fn level(&self, number: u64) -> Option<Level> {
+        let wanted = u128::from(number) * RECORD;
+        let behind = self.segments.partition_point(|segment| segment.base <= wanted);
+        let segment = &self.segments[behind.checked_sub(1)?];
+        let rate = Some(segment.slope.from).filter(|rate| *rate > 0)?;
+        if segment.slope.from != segment.slope.to {
+            return None;
+        }
+        let left = match self.segments.get(behind) {
+            Some(next) => whole((next.base - wanted).div_ceil(RECORD)) - 1,
+            None => u64::MAX,
+        };
+        let (nanos, rest) = ((wanted - segment.base) / u128::from(rate), (wanted - segment.base) % u128::from(rate));
+        let (step, part) = (RECORD / u128::from(rate), RECORD % u128::from(rate));
+        let due = segment.start.saturating_add(whole(nanos));
+        Some(Level { due, rest: whole(rest), step: whole(step), part: whole(part), rate, left })
+    }
+
     /// How many records are due in the measured window.
     pub fn records(&self) -> u64 {
         self.records
@@ -139,6 +164,46 @@ impl Schedule {
 
 fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// When records are due, one after the other.
+#[derive(Debug)]
+pub struct Dues<'a> {
+    schedule: &'a Schedule,
+    numbers: Range<u64>,
+    level: Option<Level>,
+}
+
+/// An even rate: each record is due a step and a part of a nanosecond after the one before.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// When the last record was due, in nanoseconds, and the rest that does not make one.
+    due: u64,
+    rest: u64,
+    /// From record to record: whole nanoseconds, and a part of one in units of `rate`.
+    step: u64,
+    part: u64,
+    rate: u64,
+    /// How many more records follow at this rate.
+    left: u64,
+}
+
+impl Iterator for Dues<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        let number = self.numbers.next()?;
+        if let Some(level) = self.level.as_mut().filter(|level| level.left > 0) {
+            level.left -= 1;
+            level.rest += level.part;
+            let carry = u64::from(level.rest >= level.rate);
+            level.rest -= carry * level.rate;
+            level.due = level.due.saturating_add(level.step + carry);
+            return Some(level.due);
+        }
+        self.level = self.schedule.level(number);
+        Some(self.level.map_or_else(|| self.schedule.due(number), |level| level.due))
+    }
 }
 
 impl Slope {
@@ -351,6 +416,17 @@ mod tests {
                 prop_assert!(count == 0 || schedule.due(count - 1) <= moment, "{count} by {moment}");
                 prop_assert!(moment < schedule.due(count), "{count} by {moment}, the next at {}", schedule.due(count));
             }
+        }
+
+        #[test]
+        fn records_one_after_the_other_are_due_as_each_by_itself(
+            profile in profiles(), rate in 0.01..1e9, window in 1_u64..60, warm_up in 0_u64..3, from in 0.0..1.1,
+        ) {
+            let schedule = Schedule::new(profile, rate, Duration::from_secs(window), Duration::from_secs(warm_up));
+            let first = (schedule.records() as f64 * from) as u64;
+            let dues: Vec<u64> = schedule.dues(first..first + 100).collect();
+            let each: Vec<u64> = (first..first + 100).map(|number| schedule.due(number)).collect();
+            prop_assert_eq!(dues, each);
         }
 
         #[test]

@@ -74,7 +74,7 @@ impl Producer {
         let response = broker.call(request).await?;
         match kafka::code(response.error_code) {
             None => Ok(Self { id: response.producer_id.0, epoch: response.producer_epoch }),
-            Some(error) => Err(cluster.connection().refused("asking for an idempotent producer", &error)),
+            Some(error) => Err(cluster.connection().refused("write idempotently", &error)),
         }
     }
 }
@@ -303,7 +303,7 @@ impl Lane {
     }
 
     fn ready(&self) -> bool {
-        !self.waiting.is_empty() && !(self.careful && self.flying > 0)
+        !self.waiting.is_empty() && (self.flying == 0 || !self.careful)
     }
 
     fn idle(&self) -> bool {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::compress::Compressor;
 use super::cursor::{append, append_nullable, put, width, zigzag, zigzag_long};
 use super::header::{self, Header};
-use super::{Codec, Error, Record, RecordHeader};
+use super::{Codec, Error, Record};
 
 /// The most bytes of a record before its key: its length, its attributes, timestamp and offset.
 const MOST_BEFORE_KEY: usize = 5 + 1 + 10 + 5;
@@ -21,7 +21,6 @@ const NO_TIMESTAMP: i64 = -1;
 pub struct RunHeader {
     /// The number of headers of a record that has only this one, and that header.
     alone: Vec<u8>,
-    run: String,
 }
 
 impl RunHeader {
@@ -34,18 +33,12 @@ impl RunHeader {
         append(&mut alone, zigzag(1));
         append_nullable(&mut alone, Some(Self::KEY.as_bytes()));
         append_nullable(&mut alone, Some(run.as_bytes()));
-        Self { alone, run: run.to_owned() }
+        Self { alone }
     }
 
     /// Key and value as they are encoded.
     pub(super) fn encoded(&self) -> &[u8] {
         &self.alone[1..]
-    }
-
-    /// Whether this is it.
-    pub(super) fn is(&self, header: Result<RecordHeader<'_>, Error>) -> bool {
-        let own = RecordHeader { key: Self::KEY.as_bytes(), value: Some(self.run.as_bytes()) };
-        header.is_ok_and(|header| header == own)
     }
 }
 

@@ -36,12 +36,6 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
-    /// A record's headers make no sense.
-    #[error("the headers of the record at offset {offset} are malformed")]
-    Header {
-        /// The record.
-        offset: i64,
-    },
     /// A codec that Kafka does not have.
     #[error("the batch at offset {base_offset} is compressed with codec {id}, which is none of Kafka's")]
     Codec {
@@ -90,7 +84,6 @@ impl ExitClass for Error {
             Self::Format { .. }
             | Self::Checksum { .. }
             | Self::Malformed { .. }
-            | Self::Header { .. }
             | Self::Codec { .. }
             | Self::Decompress { .. }
             | Self::Bomb { .. }

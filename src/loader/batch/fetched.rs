@@ -123,6 +123,7 @@ impl Batch {
     }
 
     /// The producer's number of the first record; -1 when it was not idempotent.
+    #[cfg(test)]
     pub fn base_sequence(&self) -> i32 {
         self.header.base_sequence
     }
@@ -143,12 +144,12 @@ impl Batch {
     }
 
     /// The largest timestamp of its records, in milliseconds since 1970; -1 when none has one.
+    #[cfg(test)]
     pub fn max_timestamp(&self) -> i64 {
         self.header.max_timestamp
     }
 
     /// How many bytes it has, the header and all.
-    #[expect(clippy::len_without_is_empty, reason = "there is always the header")]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }

@@ -19,4 +19,4 @@ pub use builder::{Builder, RunHeader};
 pub use error::Error;
 pub use fetched::{Batch, Marker, split};
 pub use header::Codec;
-pub use records::{Record, RecordHeader, Records};
+pub use records::{Record, Records};

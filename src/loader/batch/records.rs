@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::Error;
 use super::cursor::Cursor;
 use super::header::Header;
-use super::{Error, RunHeader};
 
 /// The records of one batch, decompressed, and how far they were read.
 #[derive(Debug, Clone)]
@@ -46,15 +46,6 @@ pub struct Record<'a> {
     pub(super) headers: &'a [u8],
 }
 
-/// One header of a record. A key may be there several times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecordHeader<'a> {
-    /// Its key.
-    pub key: &'a [u8],
-    /// Its value; null and empty are not the same.
-    pub value: Option<&'a [u8]>,
-}
-
 impl Records {
     /// The records of the batch with this header, whose decompressed bytes are `payload`.
     pub(super) fn new(header: &Header, payload: Bytes) -> Self {
@@ -65,11 +56,6 @@ impl Records {
             append_time: header.is_log_append_time().then_some(header.max_timestamp),
         };
         Self { base, remaining: header.count, payload, position: 0 }
-    }
-
-    /// How many were not read yet.
-    pub fn remaining(&self) -> i32 {
-        self.remaining
     }
 
     /// The next record; `None` after the last one. After an error there is nothing more.
@@ -134,53 +120,5 @@ impl Base {
     #[cold]
     fn malformed(&self, what: &'static str) -> Error {
         Error::Malformed { base_offset: self.offset, what }
-    }
-}
-
-impl<'a> Record<'a> {
-    /// Its headers, in their order.
-    pub fn headers(&self) -> Headers<'a> {
-        Headers { offset: self.offset, remaining: self.header_count, cursor: Cursor::new(self.headers) }
-    }
-
-    /// Whether its last header is this run's.
-    pub fn is_of(&self, run: &RunHeader) -> bool {
-        // Most records have no other header, and what ends otherwise need not be taken apart.
-        match self.header_count {
-            1 => self.headers == run.encoded(),
-            _ => self.headers.ends_with(run.encoded()) && self.headers().last().is_some_and(|last| run.is(last)),
-        }
-    }
-}
-
-/// The headers of one record.
-#[derive(Debug, Clone)]
-pub struct Headers<'a> {
-    offset: i64,
-    remaining: i32,
-    cursor: Cursor<'a>,
-}
-
-impl<'a> Iterator for Headers<'a> {
-    type Item = Result<RecordHeader<'a>, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.remaining == 0 {
-            return None;
-        }
-        self.remaining -= 1;
-        let header = self.read();
-        // The last one must end where the record does.
-        if header.is_none() || (self.remaining == 0 && !self.cursor.rest().is_empty()) {
-            self.remaining = 0;
-            return Some(Err(Error::Header { offset: self.offset }));
-        }
-        header.map(Ok)
-    }
-}
-
-impl<'a> Headers<'a> {
-    fn read(&mut self) -> Option<RecordHeader<'a>> {
-        Some(RecordHeader { key: self.cursor.bytes()?, value: self.cursor.nullable()? })
     }
 }

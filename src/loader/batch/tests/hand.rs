@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::super::cursor::Cursor;
 use super::super::{Error, Record};
 
 /// A record with all that it holds.
@@ -16,13 +17,17 @@ pub struct Owned {
 
 pub fn owned(record: &Record<'_>) -> Result<Owned, Error> {
     let vec = |bytes: Option<&[u8]>| bytes.map(<[u8]>::to_vec);
-    let headers = record.headers().map(|header| header.map(|header| (header.key.to_vec(), vec(header.value))));
+    let malformed = Error::Malformed { base_offset: record.offset, what: "its headers do not fit their bytes" };
+    let mut cursor = Cursor::new(record.headers);
+    let header = |_| Some((cursor.bytes()?.to_vec(), vec(cursor.nullable()?)));
+    let headers: Option<Vec<_>> = (0..record.header_count).map(header).collect();
+    let Some(headers) = headers.filter(|_| cursor.rest().is_empty()) else { return Err(malformed) };
     Ok(Owned {
         offset: record.offset,
         timestamp: record.timestamp,
         key: vec(record.key),
         value: vec(record.value),
-        headers: headers.collect::<Result<_, _>>()?,
+        headers,
     })
 }
 
