@@ -15,7 +15,7 @@ mod get_prometheus_metric;
 #[path = "send-slack.rs"]
 mod send_slack;
 
-/// musl's own lets one thread in at a time; librdkafka has many.
+/// musl's own lets one thread in at a time; the data loader has several.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -184,7 +184,7 @@ fn differences(path: &str, here: &Value, there: &Value) -> Vec<String> {
         "samples",
         "warnings",
     ];
-    let noise = ["sendDelay", "ackLatency", "value"];
+    let noise = ["sendDelay", "ackLatency", "latency", "late", "bytes", "perSecond", "runHeader", "value"];
     if own.contains(&last) || noise.contains(&last) {
         return if here.is_null() == there.is_null() {
             Vec::new()
