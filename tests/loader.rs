@@ -4,7 +4,8 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 
 use clap::Parser;
@@ -86,10 +87,8 @@ fn total(read: &BTreeMap<i32, Vec<Record>>) -> usize {
     read.values().map(Vec::len).sum()
 }
 
-#[tokio::test]
-async fn records_arrive_untouched_whatever_they_look_like() {
-    let source = create_topic(&broker(), "source", 2).await;
-    let target = target(2).await;
+/// Records with all that a record may have or lack.
+fn odd_records() -> Vec<Record> {
     let odd =
         |partition, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)], timestamp| Record {
             partition,
@@ -98,18 +97,70 @@ async fn records_arrive_untouched_whatever_they_look_like() {
             headers: headers.iter().map(|(key, value)| ((*key).to_owned(), value.map(<[u8]>::to_vec))).collect(),
             timestamp: Some(timestamp),
         };
-    let written = [
+    vec![
         odd(0, None, None, &[], 1),
         odd(0, Some(b""), Some(b""), &[("", Some(b""))], 1_600_000_000_000),
         odd(0, Some(b"k"), None, &[("b", Some(b"1")), ("a", None), ("b", Some(b"2")), ("b", Some(b"1"))], 5),
-        odd(1, None, Some(b"\x00\xff\xfe"), &[("h", Some(b"\xff\x00"))], 1_700_000_000_001),
+        odd(1, None, Some(b"\x00\xff\xfe"), &[("h", Some(b"\xff\x00"))], 9_999_999_999_999),
         odd(1, Some(&[0; 3000]), Some(&[7; 300_000]), &[], 1_700_000_000_000),
-    ];
-    write(&producer(&broker(), &[]), &source, &written);
-    let ran = load(&source, &target, &["--duration-min=0.05", "--data-count-per-second=1.6666666"]).await;
+    ]
+}
+
+fn assert_done(ran: &Ran) {
     assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
+}
+
+#[tokio::test]
+async fn records_arrive_untouched_whatever_they_look_like() {
+    let source = create_topic(&broker(), "source", 2).await;
+    let target = target(2).await;
+    write(&producer(&broker(), &[]), &source, &odd_records());
+    let ran = load(&source, &target, &["--duration-min=0.05", "--data-count-per-second=1.6666666"]).await;
+    assert_done(&ran);
     assert_eq!(read_all(&broker(), &target), read_all(&broker(), &source));
     assert_eq!(total(&read_all(&broker(), &target)), 5);
+}
+
+/// A source topic of two partitions whose batches are compressed so. It holds odd records among 90.
+async fn compressed_source(codec: &str) -> String {
+    let topic = create_topic(&broker(), codec, 2).await;
+    let plain = [records(0, 42), records(1, 43)].concat();
+    // Long enough for records to share a batch.
+    let producer = producer(&broker(), &[("compression.type", codec), ("linger.ms", "50")]);
+    write(&producer, &topic, &[odd_records(), plain].concat());
+    topic
+}
+
+/// Replays all of such a topic, and gives both topics' records.
+async fn replay_compressed(codec: &str, more: &str) -> [BTreeMap<i32, Vec<Record>>; 2] {
+    let source = compressed_source(codec).await;
+    let target = target(2).await;
+    let ran =
+        load(&source, &target, &["--duration-min=0.01", "--data-count-per-second=150", "--run-id=r-1", more]).await;
+    assert_done(&ran);
+    assert_eq!(ran.load().acked, 90, "{codec}");
+    // One value is 300,000 times the same byte: the target's batches are compressed exactly when the source's are.
+    assert_eq!(ran.load().bytes < 100_000, codec != "none", "{codec}: {} bytes", ran.load().bytes);
+    [&source, &target].map(|topic| read_all(&broker(), topic))
+}
+
+#[tokio::test]
+async fn compressed_records_arrive_untouched_without_a_run_header() {
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let [written, copied] = replay_compressed(codec, "--no-run-header").await;
+        assert!(copied == written, "{codec}: other records than in the source");
+    }
+}
+
+#[tokio::test]
+async fn the_run_header_is_the_last_one_and_all_else_is_untouched() {
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        let [written, mut copied] = replay_compressed(codec, "--no-run-header=false").await;
+        for record in copied.values_mut().flatten() {
+            assert_eq!(record.headers.pop(), Some(("streamgauge-run".to_owned(), Some(b"r-1".to_vec()))), "{codec}");
+        }
+        assert!(copied == written, "{codec}: other records than in the source");
+    }
 }
 
 #[tokio::test]
@@ -117,7 +168,7 @@ async fn the_last_records_of_uneven_partitions_are_sent_exactly_and_in_order() {
     let source = source(&[5000, 0, 1234, 17]).await;
     let target = target(4).await;
     let ran = load(&source, &target, &["--duration-min=0.03", "--data-count-per-second=1000"]).await;
-    assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
+    assert_done(&ran);
     let load = ran.load();
     assert_eq!((load.planned, load.read, load.acked, load.visible), (1800, 1800, 1800, 1800));
     assert_eq!((ran.results["records"].as_str(), ran.results["load-verdict"].as_str()), ("1800", "pass"));
@@ -131,7 +182,7 @@ async fn the_last_records_of_uneven_partitions_are_sent_exactly_and_in_order() {
 async fn the_window_and_the_rate_are_what_was_asked_for() {
     let source = source(&[3000, 3000]).await;
     let ran = load(&source, &target(2).await, &["--duration-min=0.05", "--data-count-per-second=2000"]).await;
-    assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
+    assert_done(&ran);
     let load = ran.load();
     let window = load.window.unwrap();
     let seconds = window.end.duration_since(window.start).as_secs_f64();
@@ -164,7 +215,7 @@ async fn aborted_records_and_markers_are_not_records() {
     assert_eq!(total(&there), 39);
     let all = target(2).await;
     let ran = load(&source, &all, &["--duration-min=0.065", "--data-count-per-second=10"]).await;
-    assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
+    assert_done(&ran);
     assert_eq!(read_all(&broker(), &all), there);
     let ran = load(&source, &all, &["--duration-min=0.066667", "--data-count-per-second=10"]).await;
     insta::assert_snapshot!(ran.failure(&[(&source, "SOURCE")]), @r#"2: source topic "SOURCE" holds at most 39 records, 40 are asked for; --duration-min 0.065 would fit at 10 records/s, or send some twice with --repeat"#);
@@ -175,7 +226,7 @@ async fn records_spread_by_key_when_the_target_has_other_partitions() {
     let source = source(&[60]).await;
     let target = target(3).await;
     let ran = load(&source, &target, &["--duration-min=0.01", "--data-count-per-second=100"]).await;
-    assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
+    assert_done(&ran);
     let read = read_all(&broker(), &target);
     let found = |key: &str| {
         let mut partitions = read
@@ -220,4 +271,137 @@ async fn records_of_another_writer_are_seen() {
         });
     insta::assert_snapshot!(ran.failure(&[]), @"3: load inconclusive: somebody else wrote 7 records to the target during the load: 300 planned, 300 read, 300 acknowledged, 300 visible");
     assert_eq!((ran.load().acked, ran.load().visible), (300, 300));
+}
+
+/// 400 records in two partitions, of which many have the same key; keys have every length up to 20.
+fn keyed_records() -> Vec<Record> {
+    let keyed = |number: usize| {
+        let key = b"\x00 any \xff bytes".iter().copied().cycle().skip(number % 7).take(number % 21).collect();
+        Record { key: Some(key), ..Record::new((number % 2) as i32, number) }
+    };
+    (0..400).map(keyed).collect()
+}
+
+/// In which partitions a key's records lie.
+fn places(read: &BTreeMap<i32, Vec<Record>>) -> BTreeMap<Vec<u8>, BTreeSet<i32>> {
+    let mut places: BTreeMap<_, BTreeSet<i32>> = BTreeMap::new();
+    for record in read.values().flatten() {
+        places.entry(record.key.clone().unwrap()).or_default().insert(record.partition);
+    }
+    places
+}
+
+/// The values in their order, by the key and by the partition that the value names.
+fn orders<'a>(records: impl IntoIterator<Item = &'a Record>) -> BTreeMap<(Vec<u8>, u8), Vec<Vec<u8>>> {
+    let mut orders: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in records {
+        let value = record.value.clone().unwrap();
+        orders.entry((record.key.clone().unwrap(), *value.last().unwrap())).or_default().push(value);
+    }
+    orders
+}
+
+#[tokio::test]
+async fn keys_lie_where_other_producers_would_put_them_and_stay_in_order() {
+    let (source, target, reference) =
+        (create_topic(&broker(), "source", 2).await, target(5).await, create_topic(&broker(), "reference", 5).await);
+    let written = keyed_records();
+    write(&producer(&broker(), &[]), &source, &written);
+    let anywhere: Vec<Record> = written.iter().map(|record| Record { partition: -1, ..record.clone() }).collect();
+    write(&producer(&broker(), &[("partitioner", "murmur2")]), &reference, &anywhere);
+    assert_done(&load(&source, &target, &["--duration-min=0.01", "--data-count-per-second=666.6667"]).await);
+    let copied = read_all(&broker(), &target);
+    assert_eq!(places(&copied), places(&read_all(&broker(), &reference)));
+    assert!(orders(copied.values().flatten()) == orders(&written), "other records, or in another order");
+}
+
+#[tokio::test]
+async fn a_range_that_is_too_short_is_begun_again() {
+    let source = source(&[30, 10]).await;
+    let target = target(2).await;
+    let ran = load(&source, &target, &["--duration-min=0.01", "--data-count-per-second=166.66667", "--repeat"]).await;
+    assert_done(&ran);
+    let load = ran.load();
+    assert_eq!((load.planned, load.acked, load.visible, load.repeated), (100, 100, 100, 2));
+    // Twice and a half: the last pass ends in the middle.
+    let passes = |partition, count| {
+        let all = records(partition, count);
+        (partition, [&all[..], &all, &all[..count / 2]].concat())
+    };
+    assert!(read_all(&broker(), &target) == [passes(0, 30), passes(1, 10)].into(), "other records");
+}
+
+#[tokio::test]
+async fn a_load_begins_where_it_is_told_to() {
+    let source = source(&[60, 60]).await;
+    for (from, expected) in [
+        ("--from=beginning", &[(0, 0..20), (1, 0..20)][..]),
+        ("--from=offset:10", &[(0, 10..30), (1, 10..30)]),
+        ("--from=offset:1=15", &[(1, 15..55)]),
+    ] {
+        let target = target(2).await;
+        assert_done(&load(&source, &target, &["--duration-min=0.01", "--data-count-per-second=66.66667", from]).await);
+        let stretch = |(partition, stretch): &(i32, Range<usize>)| {
+            (*partition, stretch.clone().map(|number| Record::new(*partition, number)).collect())
+        };
+        assert_eq!(read_all(&broker(), &target), expected.iter().map(stretch).collect(), "{from}");
+    }
+}
+
+const LOAD_60: [&str; 2] = ["--duration-min=0.01", "--data-count-per-second=100"];
+
+#[tokio::test]
+async fn a_target_is_created_only_when_that_was_asked_for() {
+    let source = source(&[30, 30]).await;
+    let target = common::unique("created");
+    let servers = broker();
+    let names = [(&*source, "SOURCE"), (&*target, "TARGET"), (&*servers, "BROKER")];
+    insta::assert_snapshot!(load(&source, &target, &LOAD_60).await.failure(&names), @r#"2: the target BROKER has no topic "TARGET"; create it first: kafka-topics.sh --bootstrap-server BROKER --create --topic TARGET --partitions 2"#);
+    assert_done(&load(&source, &target, &[&LOAD_60[..], &["--create-topic=3,1"]].concat()).await);
+    assert_eq!(common::partitions(&servers, &target), [0, 1, 2]);
+    assert_eq!(total(&read_all(&servers, &target)), 60);
+}
+
+#[tokio::test]
+async fn only_an_allowed_target_is_written_to() {
+    let (source, target) = (source(&[60]).await, target(1).await);
+    let names = [(&*target, "TARGET")];
+    let load_into = async |allowed: &str| load(&source, &target, &[&LOAD_60[..], &[allowed]].concat()).await;
+    insta::assert_snapshot!(load_into("--allow-target=production-*").await.failure(&names), @r#"2: --target-topic "TARGET" is none of --allow-target production-*"#);
+    assert_eq!(total(&read_all(&broker(), &target)), 0);
+    assert_done(&load_into("--allow-target=target-*").await);
+    assert_eq!(total(&read_all(&broker(), &target)), 60);
+}
+
+#[tokio::test]
+async fn a_warm_up_is_sent_and_counts_nowhere() {
+    let (source, target) = (source(&[100, 60]).await, target(2).await);
+    let ran = load(&source, &target, &[&LOAD_60[..], &["--warm-up=1s"]].concat()).await;
+    assert_done(&ran);
+    let load = ran.load();
+    assert_eq!((load.planned, load.read, load.acked, load.visible), (60, 60, 60, 60));
+    assert_eq!(ran.results["records"], "60");
+    assert_eq!(read_all(&broker(), &target), read_all(&broker(), &source));
+}
+
+#[tokio::test]
+async fn a_second_load_in_one_run_is_refused_before_anything_is_sent() {
+    let (source, target) = (source(&[300]).await, target(1).await);
+    let folder = tempfile::tempdir().unwrap();
+    let load = async || {
+        let load_300 = ["--duration-min=0.05", "--data-count-per-second=100"];
+        load_with(folder.path(), flags(folder.path(), &source, &target, &load_300)).await
+    };
+    let (first, during) = tokio::join!(load(), async {
+        common::wait_for_records(&broker(), &target, 10).await;
+        load().await
+    });
+    let after = load().await;
+    let report = folder.path().join("report.json").display().to_string();
+    let names = [(&*report, "REPORT"), (&*target, "TARGET")];
+    insta::assert_snapshot!(during.failure(&names), @r#"2: REPORT already tells of a load into "TARGET" (the load began and has not ended): two loads in one run would measure neither; give this run a report of its own"#);
+    insta::assert_snapshot!(after.failure(&names), @r#"2: REPORT already tells of a load into "TARGET" (300 planned, 300 read, 300 acknowledged, 300 visible): two loads in one run would measure neither; give this run a report of its own"#);
+    assert_done(&first);
+    assert_eq!(after.load().acked, 300);
+    assert_eq!(total(&read_all(&broker(), &target)), 300);
 }

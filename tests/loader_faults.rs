@@ -16,6 +16,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::RDKafkaApiKey::{self, Fetch, InitProducerId, ListOffsets, Metadata, Produce};
+use rdkafka::types::RDKafkaRespErr::{self, *};
 use streamgauge::report::{self, Load};
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
@@ -31,14 +33,24 @@ fn cluster() -> Mock {
     mock
 }
 
+/// 3000 records in half a minute: long enough to be disturbed.
 fn start(source: &str, target: &str, folder: &Path, patience: &str) -> Child {
+    start_load(
+        source,
+        target,
+        folder,
+        &["--duration-min=0.5", "--data-count-per-second=100", "--give-up-after", patience],
+    )
+}
+
+fn start_load(source: &str, target: &str, folder: &Path, more: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_deploy-dataloader"))
         .args(["--source-bootstrap-servers", source, "--source-topic", "source"])
         .args(["--target-bootstrap-servers", target, "--target-topic", "target"])
-        .args(["--duration-min", "0.5", "--data-count-per-second", "100", "--late-after", "30s"])
+        .args(["--late-after", "30s"])
         .arg(format!("--report={}", folder.join("report.json").display()))
         .arg(format!("--result=records={}", folder.join("records").display()))
-        .args(["--give-up-after", patience])
+        .args(more)
         .env("RUST_LOG", "off")
         .stderr(Stdio::piped())
         .spawn()
@@ -136,4 +148,147 @@ fn no_broker_is_said_soon_and_in_its_own_words() {
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("no answer from the source BROKER (describe topic source): "), "{said}");
     assert!(said.contains("Connection refused"), "{said}");
+}
+
+/// What the mock cluster answers to a request instead of doing it, once for each error.
+#[derive(Debug, Clone)]
+struct Fault {
+    request: RDKafkaApiKey,
+    errors: Vec<RDKafkaRespErr>,
+}
+
+fn faults(request: RDKafkaApiKey, errors: &[RDKafkaRespErr], times: usize) -> Vec<Fault> {
+    errors.iter().map(|&error| Fault { request: request.clone(), errors: vec![error; times] }).collect()
+}
+
+/// How a load of 3000 records in two seconds ended.
+struct Ended {
+    fault: Fault,
+    code: Option<i32>,
+    said: String,
+    /// From the fault to the end.
+    took: Duration,
+    load: Option<Load>,
+    /// The records of the source and of the target, sorted.
+    records: [Vec<Record>; 2],
+}
+
+/// Runs a load that meets the fault: at its first such request, or amid the sending.
+fn meet(fault: Fault) -> Ended {
+    let (mock, folder) = (cluster(), tempfile::tempdir().unwrap());
+    let servers = mock.bootstrap_servers();
+    let amid = matches!(fault.request, Produce);
+    if !amid {
+        mock.request_errors(fault.request.clone(), &fault.errors);
+    }
+    let short = ["--duration-min=0.033333", "--data-count-per-second=1500", "--from=beginning"];
+    let mut since = Instant::now();
+    let child = start_load(&servers, &servers, folder.path(), &short);
+    if amid {
+        wait_for_load(&servers);
+        since = Instant::now();
+        mock.request_errors(fault.request.clone(), &fault.errors);
+    }
+    let (code, said) = end(child, &servers);
+    let took = since.elapsed();
+    mock.clear_request_errors(fault.request.clone());
+    let load = report::read(&folder.path().join("report.json")).unwrap().and_then(|report| report.load);
+    let records = ["source", "target"].map(|topic| sorted(&servers, topic));
+    Ended { fault, code, said, took, load, records }
+}
+
+/// A mock broker takes batches in any order, which a real one does not: their order says nothing.
+fn sorted(servers: &str, topic: &str) -> Vec<Record> {
+    let mut records: Vec<Record> = common::read_all(servers, topic).into_values().flatten().collect();
+    records.sort_by_key(|record| record.timestamp);
+    records
+}
+
+/// A load for each fault, as many at once as do not get into each other's way.
+fn meet_all(faults: Vec<Fault>) -> Vec<Ended> {
+    let mut ended = Vec::new();
+    for some in faults.chunks(4) {
+        ended.extend(std::thread::scope(|scope| {
+            let loads: Vec<_> = some.iter().cloned().map(|fault| scope.spawn(|| meet(fault))).collect();
+            loads.into_iter().map(|load| load.join().unwrap()).collect::<Vec<_>>()
+        }));
+    }
+    ended
+}
+
+fn assert_healed(ended: Ended) {
+    let Ended { fault, code, said, load, records: [source, target], .. } = ended;
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{fault:?}");
+    let load = load.unwrap();
+    assert_eq!((load.read, load.acked, load.visible), (3000, 3000, 3000), "{fault:?}");
+    assert!(target == source[..3000], "{fault:?}: records are lost, doubled or changed");
+}
+
+#[test]
+fn errors_of_the_target_that_heal_cost_no_record_and_double_none() {
+    let heal = [
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        // The mock broker hangs up.
+        RD_KAFKA_RESP_ERR__TRANSPORT,
+    ];
+    let mut faults = faults(Produce, &heal, 7);
+    faults.push(Fault {
+        request: InitProducerId,
+        errors: vec![RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE],
+    });
+    meet_all(faults).into_iter().for_each(assert_healed);
+}
+
+#[test]
+fn a_batch_that_is_too_large_is_sent_in_two() {
+    meet_all(faults(Produce, &[RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 1)).into_iter().for_each(assert_healed);
+}
+
+#[test]
+fn errors_of_the_source_that_heal_cost_no_record_and_double_none() {
+    let heal = [
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        RD_KAFKA_RESP_ERR__TRANSPORT,
+    ];
+    let mut all = [faults(Fetch, &heal, 5), faults(ListOffsets, &heal, 5)].concat();
+    all.extend(faults(Metadata, &[RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR__TRANSPORT], 5));
+    meet_all(all).into_iter().for_each(assert_healed);
+}
+
+#[test]
+fn errors_that_do_not_heal_end_the_load_soon_and_in_kafkas_words() {
+    let denied = [RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    let refused = [
+        RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+        RD_KAFKA_RESP_ERR_INVALID_RECORD,
+        RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
+    ];
+    let all = [
+        faults(Produce, &refused, 1),
+        // Halving ends at a single record.
+        faults(Produce, &[RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE], 1000),
+        faults(InitProducerId, &[RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED], 1),
+        faults(Fetch, &denied, 1),
+        faults(ListOffsets, &denied, 1),
+        faults(Metadata, &denied, 1),
+    ];
+    let ended = meet_all(all.concat());
+    let short =
+        |name: RDKafkaRespErr| format!("{name:?}").replace("RD_KAFKA_RESP_ERR_", "").replace("MSG_SIZE", "MESSAGE");
+    for Ended { fault, code, said, took, load, .. } in &ended {
+        assert_eq!(*code, Some(4), "{fault:?}: {said}");
+        assert!(said.contains(&short(fault.errors[0])), "{fault:?}: {said}");
+        assert!(*took < Duration::from_secs(10), "{fault:?}: {took:?}");
+        assert!(load.as_ref().is_none_or(|load| load.acked < 3000 && load.acked <= load.read), "{fault:?}: {load:?}");
+    }
+    let said: Vec<&str> = ended.iter().filter_map(|ended| ended.said.lines().next()).collect();
+    insta::assert_snapshot!(said.join("\n"), @"");
 }

@@ -112,7 +112,7 @@ impl Reader {
             feeds.push(Feed::new(stretch, rounds, sender, queued));
         }
         let (name, failure) = (topic.name.clone(), Arc::new(Mutex::new(None)));
-        let fetcher = Fetcher {
+        let mut fetcher = Fetcher {
             cluster: cluster.clone(),
             quota: (READ_AHEAD / feeds.len().max(1)).max(LEAST_ROOM),
             feeds,
@@ -124,6 +124,7 @@ impl Reader {
         };
         let told = failure.clone();
         let task = tokio::spawn(async move {
+            // The failure is told before the fetcher's end closes the lanes: a closed lane alone looks like a stretch's end.
             if let Err(error) = fetcher.run().await {
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
@@ -284,7 +285,7 @@ struct Fetcher {
 type Answer = (i32, Vec<usize>, Result<FetchResponse, kafka::Error>);
 
 impl Fetcher {
-    async fn run(mut self) -> Result<(), Error> {
+    async fn run(&mut self) -> Result<(), Error> {
         let mut asked: JoinSet<Answer> = JoinSet::new();
         let mut busy: BTreeSet<i32> = BTreeSet::new();
         while self.feeds.iter().any(|feed| feed.sender.as_ref().is_some_and(|sender| !sender.is_closed())) {

@@ -31,8 +31,10 @@ pub async fn create_topic(servers: &str, name: &str, partitions: i32) -> String 
     let topic = unique(name);
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
-    // Records of tests are years old by their timestamps: brokers would delete them.
-    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1)).set("retention.ms", "-1");
+    // Records of tests are years old by their timestamps, or of years to come: brokers would delete or refuse them.
+    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
+        .set("retention.ms", "-1")
+        .set("message.timestamp.after.max.ms", "9223372036854775807");
     for result in admin.create_topics([&new], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
     }
@@ -130,11 +132,16 @@ pub async fn wait_for_records(servers: &str, topic: &str, count: i64) {
     }
 }
 
+/// The numbers of a topic's partitions.
+pub fn partitions(servers: &str, topic: &str) -> Vec<i32> {
+    let metadata = consumer(servers).fetch_metadata(Some(topic), DEADLINE).unwrap();
+    metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect()
+}
+
 /// All that a read_committed consumer sees in a topic, by partition.
 pub fn read_all(servers: &str, topic: &str) -> BTreeMap<i32, Vec<Record>> {
     let consumer = consumer(servers);
-    let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
-    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(|partition| partition.id()).collect();
+    let partitions = partitions(servers, topic);
     let mut assignment = TopicPartitionList::new();
     for partition in &partitions {
         assignment.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
