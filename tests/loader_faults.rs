@@ -158,7 +158,7 @@ struct Fault {
 }
 
 fn faults(request: RDKafkaApiKey, errors: &[RDKafkaRespErr], times: usize) -> Vec<Fault> {
-    errors.iter().map(|&error| Fault { request: request.clone(), errors: vec![error; times] }).collect()
+    errors.iter().map(|&error| Fault { request, errors: vec![error; times] }).collect()
 }
 
 /// How a load of 3000 records in two seconds ended.
@@ -179,7 +179,7 @@ fn meet(fault: Fault) -> Ended {
     let servers = mock.bootstrap_servers();
     let amid = matches!(fault.request, Produce);
     if !amid {
-        mock.request_errors(fault.request.clone(), &fault.errors);
+        mock.request_errors(fault.request, &fault.errors);
     }
     let short = ["--duration-min=0.033333", "--data-count-per-second=1500", "--from=beginning"];
     let mut since = Instant::now();
@@ -187,11 +187,11 @@ fn meet(fault: Fault) -> Ended {
     if amid {
         wait_for_load(&servers);
         since = Instant::now();
-        mock.request_errors(fault.request.clone(), &fault.errors);
+        mock.request_errors(fault.request, &fault.errors);
     }
     let (code, said) = end(child, &servers);
     let took = since.elapsed();
-    mock.clear_request_errors(fault.request.clone());
+    mock.clear_request_errors(fault.request);
     let load = report::read(&folder.path().join("report.json")).unwrap().and_then(|report| report.load);
     let records = ["source", "target"].map(|topic| sorted(&servers, topic));
     Ended { fault, code, said, took, load, records }
@@ -209,7 +209,7 @@ fn meet_all(faults: Vec<Fault>) -> Vec<Ended> {
     let mut ended = Vec::new();
     for some in faults.chunks(4) {
         ended.extend(std::thread::scope(|scope| {
-            let loads: Vec<_> = some.iter().cloned().map(|fault| scope.spawn(|| meet(fault))).collect();
+            let loads: Vec<_> = some.iter().map(|fault| scope.spawn(|| meet(fault.clone()))).collect();
             loads.into_iter().map(|load| load.join().unwrap()).collect::<Vec<_>>()
         }));
     }

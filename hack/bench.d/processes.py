@@ -206,9 +206,10 @@ class Broker:
         return [REFERENCE, "--servers", self.servers, *settings(dict(sets), "--set"), *map(str, task)]
 
     def do(self, *task, sets=(), **options):
-        """Gives the reference client a task; its answer, and the process."""
+        """Gives the reference client a task; the last line of its answer, and the process."""
         ran = Ran(self.ask(*task, sets=sets), **options)
-        return (json.loads(ran.out) if ran.out else None), ran
+        lines = ran.out.splitlines()
+        return (json.loads(lines[-1]) if lines else None), ran
 
 
 LOG4J = """\

@@ -16,9 +16,6 @@ use super::{Error, Job};
 use crate::report::{Load, Verdict};
 use crate::step::{Exit, ExitClass, Failure, Progress, Step};
 
-/// Threads that read and write, beside the one that puts records together.
-const WORKERS: usize = 2;
-
 /// What is said when the target topic gives records timestamps of its own.
 const RESTAMPED: &str = "the target topic gives records the time they arrive (message.timestamp.type=LogAppendTime): \
     their own timestamps are not replayed";
@@ -136,8 +133,8 @@ fn warn(loaded: &Loaded) {
     }
 }
 
-/// Does the work on threads of its own, so that reading and writing go on while records are put together, and tells how
-/// far it is.
+/// Does the work on a thread of its own, which nothing else holds up, and tells how far it is. More threads were not
+/// faster: what they hand each other costs more than the little that is to be done for a record.
 async fn drive<T: Send + 'static>(
     step: &Step,
     job: Job,
@@ -146,7 +143,7 @@ async fn drive<T: Send + 'static>(
 ) -> Result<T, Error> {
     let (acked, cancel) = (job.acked.clone(), job.cancel.clone());
     let (done, mut outcome) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::Thread)?;
     let work = move || {
         // Nobody waits any more when the process is ending.
