@@ -16,7 +16,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::types::RDKafkaApiKey::{self, Fetch, InitProducerId, ListOffsets, Metadata, Produce};
+use rdkafka::types::RDKafkaApiKey::{self, Fetch, InitProducerId, ListOffsets, Produce};
 use rdkafka::types::RDKafkaRespErr::{self, *};
 use streamgauge::report::{self, Load};
 
@@ -257,9 +257,7 @@ fn errors_of_the_source_that_heal_cost_no_record_and_double_none() {
         RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
         RD_KAFKA_RESP_ERR__TRANSPORT,
     ];
-    let mut all = [faults(Fetch, &heal, 5), faults(ListOffsets, &heal, 5)].concat();
-    all.extend(faults(Metadata, &[RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR__TRANSPORT], 5));
-    meet_all(all).into_iter().for_each(assert_healed);
+    meet_all([faults(Fetch, &heal, 5), faults(ListOffsets, &heal, 5)].concat()).into_iter().for_each(assert_healed);
 }
 
 #[test]
@@ -278,7 +276,6 @@ fn errors_that_do_not_heal_end_the_load_soon_and_in_kafkas_words() {
         faults(InitProducerId, &[RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED], 1),
         faults(Fetch, &denied, 1),
         faults(ListOffsets, &denied, 1),
-        faults(Metadata, &denied, 1),
     ];
     let ended = meet_all(all.concat());
     let short =
@@ -289,6 +286,4 @@ fn errors_that_do_not_heal_end_the_load_soon_and_in_kafkas_words() {
         assert!(*took < Duration::from_secs(10), "{fault:?}: {took:?}");
         assert!(load.as_ref().is_none_or(|load| load.acked < 3000 && load.acked <= load.read), "{fault:?}: {load:?}");
     }
-    let said: Vec<&str> = ended.iter().filter_map(|ended| ended.said.lines().next()).collect();
-    insta::assert_snapshot!(said.join("\n"), @"");
 }
