@@ -358,6 +358,10 @@ impl Fetcher {
     async fn answered(&mut self, about: &[usize], answer: Result<FetchResponse, kafka::Error>) -> Result<(), Error> {
         let mut trouble = false;
         match answer {
+            Ok(response) if response.error_code != 0 => {
+                self.words = kafka::code(response.error_code).map_or_else(String::new, |error| kafka::words(&error));
+                trouble = true;
+            }
             Ok(response) => {
                 let given = response.responses.into_iter().flat_map(|topic| topic.partitions);
                 let mut given: BTreeMap<i32, PartitionData> = given.map(|data| (data.partition_index, data)).collect();
