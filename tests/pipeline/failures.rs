@@ -77,7 +77,7 @@ async fn an_empty_source_topic(bench: &Bench) {
     let own = [("source-topic", kafka::OUTPUT_TOPIC)];
     let ended = bench.run(Path::new(PIPELINE), &own, unwatched).await;
     assert_ended(bench, &ended, "load", 2);
-    insta::assert_snapshot!(error(bench, &ended, "deploy-dataloader"), @r#"exit 2: source topic "ads-events-out" holds no records"#);
+    insta::assert_snapshot!(error(bench, &ended, "deploy-dataloader"), @r#"exit 2: source topic "ads-events-out" holds no records in the range asked for"#);
 }
 
 async fn an_api_server_that_is_down_and_a_slack_that_refuses(bench: &Bench) {
