@@ -359,8 +359,8 @@ impl Fetcher {
         let mut trouble = false;
         match answer {
             Ok(response) if response.error_code != 0 => {
-                self.words = kafka::code(response.error_code).map_or_else(String::new, |error| kafka::words(&error));
-                trouble = true;
+                let partition = about.first().map_or(0, |&index| self.feeds[index].stretch.partition);
+                trouble = self.refused(partition, response.error_code)?;
             }
             Ok(response) => {
                 let given = response.responses.into_iter().flat_map(|topic| topic.partitions);
@@ -386,12 +386,18 @@ impl Fetcher {
     /// Takes what came of one partition; says whether there is trouble that heals.
     fn given(&mut self, index: usize, data: PartitionData) -> Result<bool, Error> {
         let partition = self.feeds[index].stretch.partition;
-        match kafka::code(data.error_code) {
-            None => {
-                let damaged = |error| Error::Damaged { topic: self.topic.clone(), partition, error };
-                self.feeds[index].take(data).map_err(damaged)?;
-                Ok(false)
-            }
+        if data.error_code != 0 {
+            return self.refused(partition, data.error_code);
+        }
+        let damaged = |error| Error::Damaged { topic: self.topic.clone(), partition, error };
+        self.feeds[index].take(data).map_err(damaged)?;
+        Ok(false)
+    }
+
+    /// Takes a broker's error code; says whether there is trouble that heals.
+    fn refused(&mut self, partition: i32, code: i16) -> Result<bool, Error> {
+        match kafka::code(code) {
+            None => Ok(false),
             Some(ResponseError::OffsetOutOfRange) => Err(gone(&self.topic, partition)),
             Some(error) if error.is_retriable() => {
                 self.words = kafka::words(&error);
