@@ -384,6 +384,62 @@ async fn a_warm_up_is_sent_and_counts_nowhere() {
     assert_eq!(read_all(&broker(), &target), read_all(&broker(), &source));
 }
 
+/// A load of 600 records that is planned for two shards, and the programs that run it, one for each list of flags.
+struct Shards {
+    folder: tempfile::TempDir,
+    source: String,
+    target: String,
+}
+
+impl Shards {
+    async fn plan(start_in: &str) -> Self {
+        let (source, target) = (source(&[500, 0, 123, 277]).await, target(4).await);
+        let shards = Self { folder: tempfile::tempdir().unwrap(), source, target };
+        assert_done(&shards.run(&["--plan-only", "--shards=2", start_in]).await);
+        shards
+    }
+
+    async fn run(&self, role: &[&str]) -> Ran {
+        let load_600 = ["--duration-min=0.02", "--data-count-per-second=500", "--warm-up=0.2s"];
+        let flags = flags(self.folder.path(), &self.source, &self.target, &[&load_600[..], role].concat());
+        load_with(self.folder.path(), flags).await
+    }
+}
+
+#[tokio::test]
+async fn shards_share_a_load_and_their_results_are_one() {
+    let shards = Shards::plan("--start-in=6s").await;
+    let folder = shards.folder.path().display().to_string();
+    let names = [(&*folder, "FOLDER"), (&*shards.target, "TARGET")];
+    insta::assert_snapshot!(shards.run(&[]).await.failure(&names), @r#"2: FOLDER/report.json already tells of a load into "TARGET" (the load was planned for shards, and their results are not merged): two loads in one run would measure neither; give this run a report of its own"#);
+    let (one, other) = tokio::join!(shards.run(&["--shard=1/2"]), shards.run(&["--shard=2/2"]));
+    assert_done(&one);
+    assert_done(&other);
+    insta::assert_snapshot!(shards.run(&["--shard=2/2"]).await.failure(&names), @"2: FOLDER/load-shard-2.json is there: shard 2/2 of this load has begun already, and nothing may be sent twice");
+    let merged = shards.run(&["--merge"]).await;
+    assert_done(&merged);
+    let load = merged.load();
+    assert_eq!((load.planned, load.read, load.acked, load.visible, load.shards), (600, 600, 600, 600, 2));
+    assert_eq!((merged.results["records"].as_str(), merged.results["load-verdict"].as_str()), ("600", "pass"));
+    let seconds = load.window.map(|window| window.end.duration_since(window.start).as_secs_f64()).unwrap();
+    assert!((1.19..3.0).contains(&seconds), "{seconds} s");
+    // 700 with the warm-up: 700 × 500/900 = 388.9, × 123/900 = 95.7, × 277/900 = 215.4
+    let last = |partition, all: usize, count| (partition, records(partition, all).split_off(all - count));
+    let expected: BTreeMap<_, _> = [last(0, 500, 389), last(2, 123, 96), last(3, 277, 215)].into();
+    assert!(read_all(&broker(), &shards.target) == expected, "other records, or in another order");
+}
+
+#[tokio::test]
+async fn a_load_of_which_a_shard_is_missing_is_none() {
+    let shards = Shards::plan("--start-in=3s").await;
+    assert_done(&shards.run(&["--shard=1/2"]).await);
+    let late = shards.run(&["--shard=2/2"]).await.failure(&[]);
+    assert!(late.starts_with("3: shard 2/2 was to begin at ") && late.contains("longer --start-in"), "{late}");
+    let merged = shards.run(&["--merge"]).await;
+    insta::assert_snapshot!(merged.failure(&[]), @"3: load inconclusive: shard 2/2: it left no result; ended early: 600 planned, 289 read, 289 acknowledged");
+    assert_eq!(merged.results["load-verdict"], "inconclusive");
+}
+
 #[tokio::test]
 async fn a_second_load_in_one_run_is_refused_before_anything_is_sent() {
     let (source, target) = (source(&[300]).await, target(1).await);

@@ -33,13 +33,13 @@ fn cluster() -> Mock {
     mock
 }
 
-/// 3000 records in half a minute: long enough to be disturbed.
+/// 3000 records in 12 s: long enough to be disturbed.
 fn start(source: &str, target: &str, folder: &Path, patience: &str) -> Child {
     start_load(
         source,
         target,
         folder,
-        &["--duration-min=0.5", "--data-count-per-second=100", "--give-up-after", patience],
+        &["--duration-min=0.2", "--data-count-per-second=250", "--give-up-after", patience],
     )
 }
 
@@ -120,6 +120,30 @@ fn a_broker_that_comes_back_costs_no_record() {
     assert!(load.ack_latency.unwrap().max > 1000.0, "the outage must be seen: {load:?}");
 }
 
+fn terminate(child: &Child) {
+    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+}
+
+#[test]
+fn sigterm_while_the_target_is_gone_writes_what_was_done() {
+    let (source, target, folder) = (cluster(), cluster(), tempfile::tempdir().unwrap());
+    let servers = target.bootstrap_servers();
+    let child = start(&source.bootstrap_servers(), &servers, folder.path(), "60s");
+    wait_for_load(&servers);
+    target.broker_down(1).unwrap();
+    let asked = Instant::now();
+    terminate(&child);
+    let (code, said) = end(child, &servers);
+    assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
+    assert_eq!(code, Some(143));
+    assert!(said.starts_with("deploy-dataloader: stopped by SIGTERM"), "{said}");
+    let load = load(folder.path());
+    assert!(load.acked >= 50 && load.acked <= load.read && load.read < 3000, "{load:?}");
+    let numbers = format!("ended early: 3000 planned, {} read, {} acknowledged", load.read, load.acked);
+    assert_eq!(load.verdict.unwrap().cause, numbers);
+}
+
 #[test]
 fn sigterm_stops_the_load_and_writes_what_was_done() {
     let (mock, folder) = (cluster(), tempfile::tempdir().unwrap());
@@ -127,8 +151,7 @@ fn sigterm_stops_the_load_and_writes_what_was_done() {
     let child = start(&servers, &servers, folder.path(), "4s");
     wait_for_load(&servers);
     let asked = Instant::now();
-    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    terminate(&child);
     let (code, said) = end(child, &servers);
     assert!(asked.elapsed() < Duration::from_secs(15), "it took {:?}", asked.elapsed());
     assert_eq!(code, Some(143));

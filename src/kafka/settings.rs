@@ -98,10 +98,14 @@ impl<'a> Given<'a> {
             Some("" | "none") => false,
             Some(_) => return Err(self.problem("ssl.endpoint.identification.algorithm", "it is https or nothing")),
         };
+        let check = self.flag("enable.ssl.certificate.verification", true)?;
+        if !check {
+            tracing::warn!("enable.ssl.certificate.verification=false: anybody could pass for these brokers");
+        }
         let material = Material {
             trusted: self.trusted()?,
             identity: self.identity()?,
-            check: self.flag("enable.ssl.certificate.verification", true)?,
+            check,
             check_name,
             versions: self.versions()?,
             ciphers: self.value("ssl.cipher.suites").map(listed),

@@ -146,9 +146,10 @@ pub struct Args {
     #[arg(long, value_name = "I/N", default_value = "", hide_default_value = true, help_heading = "Shards")]
     pub shard: Optional<Shard>,
 
-    /// Send nothing, but merge what N shards wrote into the report's load, and judge it
-    #[arg(long, value_name = "N", default_value = "", hide_default_value = true, help_heading = "Shards")]
-    pub merge: Optional<NonZeroU32>,
+    /// Send nothing, but merge what the shards wrote into the report's load, and judge it
+    #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false",
+          default_missing_value = "true", help_heading = "Shards")]
+    pub merge: bool,
 
     /// What every program has
     #[command(flatten)]
@@ -308,7 +309,7 @@ pub enum Error {
         time: Seconds,
     },
     /// The flags for shards contradict each other.
-    #[error("give only one of --plan-only --shards N, --shard I/N and --merge N")]
+    #[error("give only one of --plan-only --shards N, --shard I/N and --merge")]
     Roles,
     /// Shards find each other's files beside the report.
     #[error("shards need --report: the plan and their results are written beside it")]
@@ -355,7 +356,7 @@ impl Args {
             start_at: self.start_at.0,
             late_after: self.late_after.0,
             patience: self.give_up_after.0.max(Duration::from_secs(1)),
-            acked: Arc::default(),
+            gauge: Arc::default(),
             cancel: Cancel::default(),
             claim: None,
             shares: None,
@@ -364,11 +365,11 @@ impl Args {
 
     /// What part in a load these arguments ask for.
     pub(super) fn role(&self) -> Result<Role, Error> {
-        let role = match (self.plan_only, self.shards.0, self.shard.0, self.merge.0) {
-            (false, None, None, None) => return Ok(Role::Whole),
-            (true, Some(shards), None, None) => Role::Plan(shards.get(), self.start_in.0),
-            (false, None, Some(shard), None) => Role::Shard(shard),
-            (false, None, None, Some(shards)) => Role::Merge(shards.get()),
+        let role = match (self.plan_only, self.shards.0, self.shard.0, self.merge) {
+            (false, None, None, false) => return Ok(Role::Whole),
+            (true, Some(shards), None, false) => Role::Plan(shards.get(), self.start_in.0),
+            (false, None, Some(shard), false) => Role::Shard(shard),
+            (false, None, None, true) => Role::Merge,
             _ => return Err(Error::Roles),
         };
         match (self.profile, &self.step.report) {
@@ -509,14 +510,14 @@ mod tests {
     fn a_program_has_one_part_in_a_load() {
         let rate = ["--duration-min=1", "--data-count-per-second=1", "--report=r.json"];
         let role = |more: &[&str]| args(&[&rate[..], more].concat()).unwrap().role();
-        assert_eq!(role(&["--shard=", "--merge=", "--shards=", "--plan-only=false"]).ok(), Some(Role::Whole));
+        assert_eq!(role(&["--shard=", "--merge=false", "--shards=", "--plan-only=false"]).ok(), Some(Role::Whole));
         assert_eq!(role(&["--plan-only", "--shards=4"]).ok(), Some(Role::Plan(4, Duration::from_secs(60))));
         assert_eq!(role(&["--shard=2/4"]).ok(), Some(Role::Shard(Shard { number: 2, of: 4 })));
-        assert_eq!(role(&["--merge=4"]).ok(), Some(Role::Merge(4)));
+        assert_eq!(role(&["--merge"]).ok(), Some(Role::Merge));
         for wrong in [&["--plan-only"][..], &["--shards=4"], &["--plan-only", "--shards=4", "--shard=1/4"]] {
             assert!(matches!(role(wrong), Err(Error::Roles)), "{wrong:?}");
         }
-        let alone = args(&["--duration-min=1", "--data-count-per-second=1", "--merge=4"]).unwrap();
+        let alone = args(&["--duration-min=1", "--data-count-per-second=1", "--merge"]).unwrap();
         assert!(matches!(alone.role(), Err(Error::NoReport)));
     }
 

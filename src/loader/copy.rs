@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, sleep_until};
 
 use super::batch::{self, Builder, Codec, Records, RunHeader};
+use super::gauge::Gauge;
 use super::partitioner::Partitioner;
 use super::plan::Share;
 use super::schedule::{Interleave, Pace, Replay, ReplayClock, Schedule};
@@ -81,8 +81,8 @@ pub struct Route<'a> {
     pub late_after: Duration,
     /// How long the target may take nothing.
     pub patience: Duration,
-    /// Shows how many were acknowledged.
-    pub acked: Arc<AtomicU64>,
+    /// Shows how far it is.
+    pub gauge: Arc<Gauge>,
     /// The wish to stop.
     pub cancel: Cancel,
 }
@@ -102,13 +102,14 @@ pub async fn copy(mut reader: Reader, shares: &[Share], pace: &Pace, route: Rout
         Pace::Scheduled(schedule) => schedule.due(schedule.warm_up()),
         Pace::Replay(_) => 0,
     };
+    route.gauge.begin(start);
     let writer = Writer::open(
         route.cluster,
         route.topic,
         route.producer,
         (start, measured),
         route.patience,
-        route.acked.clone(),
+        route.gauge.clone(),
     );
     let length = jiff::SignedDuration::from_nanos(i64::try_from(measured).unwrap_or(i64::MAX));
     let now = jiff::Timestamp::now();
@@ -319,6 +320,7 @@ impl Sender<'_> {
 
     /// Waits until a record is due, and for as long after what was sent last that records are sent together.
     async fn pause_until(&mut self, due: u64) -> Result<(), Error> {
+        self.route.gauge.set_next(due);
         let until = (self.start + Duration::from_nanos(due)).max(self.last + TICK);
         if until > Instant::now() {
             self.pause(until).await?;

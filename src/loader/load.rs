@@ -56,7 +56,7 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
         start_at: job.start_at,
         late_after: job.late_after,
         patience: job.patience,
-        acked: job.acked.clone(),
+        gauge: job.gauge.clone(),
         cancel: job.cancel.clone(),
     };
     let copied = copy::copy(reader, &shares, &job.pace, route).await?;

@@ -1,13 +1,14 @@
 //! The data loader: replays an exact number of records from topic to topic, untouched and on schedule, and proves it.
 //!
 //! `plan` says which records, `schedule` when, `source` reads them, `target` writes them and counts what is acknowledged,
-//! `copy` is the loop between the two, `visible` counts what consumers can see, `outcome` holds what came of it and
+//! `copy` is the loop between the two, `gauge` shows how far it is, `visible` counts what consumers can see, `outcome` holds what came of it and
 //! `verdict` judges; `load` is all of that in a row. `shard` lets several loaders share a load, `program` tells people.
 
 mod args;
 mod batch;
 mod claim;
 mod copy;
+mod gauge;
 mod load;
 mod offsets;
 mod outcome;
@@ -24,7 +25,6 @@ mod verdict;
 mod visible;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -35,6 +35,7 @@ pub use program::run;
 use crate::kafka::{self, Connection};
 use crate::step::{Exit, ExitClass};
 use claim::Claim;
+use gauge::Gauge;
 use outcome::{histogram, micros};
 use plan::Share;
 use range::{Outside, Range};
@@ -122,12 +123,6 @@ pub enum Error {
         /// The broker's words.
         words: String,
     },
-    /// Records were still under way when there was no time left.
-    #[error("records were still not acknowledged {seconds} s after the last was handed over")]
-    Unsettled {
-        /// How long was waited.
-        seconds: u64,
-    },
     /// The load was asked to stop.
     #[error("stopped")]
     Stopped,
@@ -164,7 +159,6 @@ impl ExitClass for Error {
             Self::Source { .. }
             | Self::Damaged { .. }
             | Self::Build { .. }
-            | Self::Unsettled { .. }
             | Self::Delivery { .. }
             | Self::Thread(_)
             | Self::Vanished => Exit::Refused,
@@ -218,7 +212,7 @@ struct Job {
     start_at: Option<jiff::Timestamp>,
     late_after: Duration,
     patience: Duration,
-    acked: Arc<AtomicU64>,
+    gauge: Arc<Gauge>,
     cancel: Cancel,
     /// Where to say that the load has begun; none: nowhere.
     claim: Option<Claim>,

@@ -1,7 +1,6 @@
 //! The program: what part it has in a load, and what it tells of it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,8 +28,8 @@ pub enum Role {
     Plan(u32, Duration),
     /// It is one of several.
     Shard(Shard),
-    /// It merges what so many did.
-    Merge(u32),
+    /// It merges what they did.
+    Merge,
 }
 
 /// Does its part of a load. Writes results and its part of the report however it ends, once records were sent.
@@ -58,9 +57,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         (Role::Shard(shard), Some(report)) => one_of(&args, step, job, shard, report).await,
-        (Role::Merge(shards), Some(report)) => {
-            let plan = Plan::read(&report, &args.asked(), shards)?;
-            merge(step, job, Load { shards, ..asked }, &plan, report).await
+        (Role::Merge, Some(report)) => {
+            let plan = Plan::read(&report, &args.asked())?;
+            merge(step, job, Load { shards: plan.shards(), ..asked }, &plan, report).await
         }
         (_, None) => Err(super::args::Error::NoReport.into()),
     }
@@ -68,7 +67,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
 
 /// Runs one shard of a planned load.
 async fn one_of(args: &Args, step: &Step, mut job: Job, shard: Shard, report: PathBuf) -> Result<Exit, Failure> {
-    let plan = Plan::read(&report, &args.asked(), shard.of)?;
+    let plan = Plan::read(&report, &args.asked())?;
+    // That it ran already says more than that it is late.
+    shard::refuse_second(&report, shard)?;
     let part = plan.part(shard)?;
     let planned = Planned { records: part.records, warm_up: part.warm_up };
     job.take_part(part, plan.start_at);
@@ -87,7 +88,7 @@ async fn one_of(args: &Args, step: &Step, mut job: Job, shard: Shard, report: Pa
 async fn merge(step: &Step, job: Job, asked: Load, plan: &Plan, report: PathBuf) -> Result<Exit, Failure> {
     let planned = plan.planned();
     let merged = shard::merge(&report, asked.shards)?;
-    let asked = Load { planned: planned.records, repeated: plan::repeated(&plan.shares()), ..asked };
+    let asked = Load { planned: planned.records, repeated: plan::repeated(&plan.all_shares()), ..asked };
     let Some(outcome) = merged.outcome else {
         let verdict = merged
             .trouble
@@ -102,9 +103,13 @@ async fn merge(step: &Step, job: Job, asked: Load, plan: &Plan, report: PathBuf)
         Ok(visible) => (Some(visible), None),
         Err(error) => (None, Some(error)),
     };
-    let verdict = verdict::judge(planned, &outcome, visible.as_ref().map_or(Sight::Never, Sight::Counted));
+    let sight = visible.as_ref().filter(|_| !merged.missing).map_or(Sight::Never, Sight::Counted);
+    let verdict = verdict::judge(planned, &outcome, sight);
     // A shard knows better why the sum is wrong.
     let verdict = match merged.trouble {
+        Some(trouble) if merged.missing => {
+            Verdict { cause: format!("{}; {}", trouble.cause, verdict.cause), ..worse(trouble, verdict) }
+        }
         Some(trouble) => worse(trouble, verdict),
         None => verdict,
     };
@@ -141,7 +146,7 @@ async fn drive<T: Send + 'static>(
     total: u64,
     work: impl AsyncFnOnce(Job) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let (acked, cancel) = (job.acked.clone(), job.cancel.clone());
+    let (gauge, cancel, length) = (job.gauge.clone(), job.cancel.clone(), job.pace.length());
     let (done, mut outcome) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(Error::Thread)?;
@@ -157,7 +162,7 @@ async fn drive<T: Send + 'static>(
         tokio::select! {
             result = &mut outcome => break result.map_err(|_| Error::Vanished)?,
             _ = stop.wait(), if !cancel.requested() => cancel.request(),
-            _ = tick.tick() => progress.set(acked.load(Ordering::Relaxed)),
+            _ = tick.tick() => progress.set(gauge.acked(), &gauge.note(length)),
         }
     };
     progress.finish();

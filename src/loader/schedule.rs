@@ -36,6 +36,16 @@ impl Pace {
         }
     }
 
+    /// From the first record's due time to the last one's.
+    pub fn length(&self) -> Duration {
+        match self {
+            Self::Scheduled(schedule) => {
+                Duration::from_nanos(schedule.due((schedule.warm_up() + schedule.records()).saturating_sub(1)))
+            }
+            Self::Replay(replay) => replay.span.mul_f64(1000.0 / replay.speed_milli.max(1) as f64),
+        }
+    }
+
     /// How many records are sent; none when all of the range are.
     pub fn total(&self) -> Option<u64> {
         match self {

@@ -190,29 +190,30 @@ impl Plan {
         Ok(report::write(&plan_file(report), self, true)?)
     }
 
-    /// The plan beside the report, which must be one for these flags and so many shards.
-    pub fn read(report: &Path, asked: &Asked, shards: u32) -> Result<Self, Error> {
+    /// The plan beside the report, which must be one for these flags.
+    pub fn read(report: &Path, asked: &Asked) -> Result<Self, Error> {
         let path = plan_file(report);
         let plan: Self = read(&path)?.ok_or(Error::NoPlan { path })?;
-        let differs = |flag: &str, given: &str, planned: &str| Error::Differs {
-            flag: flag.to_owned(),
-            given: given.to_owned(),
-            planned: planned.to_owned(),
-        };
         for (flag, given) in asked {
-            let planned = plan.asked.get(flag).map_or("", String::as_str);
-            if planned != given {
-                return Err(differs(flag, given, planned));
+            let planned = plan.asked.get(flag).cloned().unwrap_or_default();
+            if planned != *given {
+                return Err(Error::Differs { flag: flag.clone(), given: given.clone(), planned });
             }
         }
-        match plan.parts.len() {
-            parts if parts == shards as usize => Ok(plan),
-            parts => Err(differs("shards", &shards.to_string(), &parts.to_string())),
-        }
+        Ok(plan)
+    }
+
+    /// How many shards it is for.
+    pub fn shards(&self) -> u32 {
+        self.parts.len() as u32
     }
 
     /// What a shard has to do, unless it is too late for it.
     pub fn part(&self, shard: Shard) -> Result<Part, Error> {
+        if shard.of != self.shards() {
+            let planned = format!("I/{}", self.shards());
+            return Err(Error::Differs { flag: "shard".to_owned(), given: shard.to_string(), planned });
+        }
         if self.start_at < Timestamp::now() {
             return Err(Error::TooLate { shard, start_at: self.start_at });
         }
@@ -226,7 +227,7 @@ impl Plan {
     }
 
     /// What all partitions give together.
-    pub fn shares(&self) -> Vec<Share> {
+    pub fn all_shares(&self) -> Vec<Share> {
         self.parts.iter().flat_map(|part| &part.shares).copied().collect()
     }
 
@@ -246,15 +247,18 @@ pub struct Left {
     pub outcome: Option<Outcome>,
 }
 
+/// Refuses a shard that has begun before.
+pub fn refuse_second(report: &Path, shard: Shard) -> Result<(), Error> {
+    let path = outcome_file(report, shard.number);
+    if path.exists() { Err(Error::Taken { shard, path }) } else { Ok(()) }
+}
+
 /// Says that a shard has begun. Refuses when it has done so before.
 pub fn begin(report: &Path, shard: Shard) -> Result<(), Error> {
-    let path = outcome_file(report, shard.number);
-    if path.exists() {
-        return Err(Error::Taken { shard, path });
-    }
+    refuse_second(report, shard)?;
     let cause = "it began and has not ended".to_owned();
     let begun = Left { verdict: Verdict { status: Status::Inconclusive, cause }, outcome: None };
-    Ok(report::write(&path, &begun, false)?)
+    Ok(report::write(&outcome_file(report, shard.number), &begun, false)?)
 }
 
 /// Says how a shard ended.
@@ -268,19 +272,22 @@ pub fn end(report: &Path, shard: Shard, verdict: Verdict, outcome: Outcome) -> R
 pub struct Merged {
     /// What they did together; none when none did anything.
     pub outcome: Option<Outcome>,
+    /// Whether a part of the load is not there: a shard never began, or never ended.
+    pub missing: bool,
     /// The gravest of what they say of themselves, or that some of them say nothing; none when nothing is wrong.
     pub trouble: Option<Verdict>,
 }
 
 /// Adds up what so many shards left beside the report.
 pub fn merge(report: &Path, shards: u32) -> Result<Merged, Error> {
-    let mut merged = Merged { outcome: None, trouble: None };
+    let mut merged = Merged { outcome: None, missing: false, trouble: None };
     for number in 1..=shards {
         let missing = || "it left no result".to_owned();
         let left = read::<Left>(&outcome_file(report, number))?.unwrap_or_else(|| Left {
             verdict: Verdict { status: Status::Inconclusive, cause: missing() },
             outcome: None,
         });
+        merged.missing |= left.outcome.is_none();
         match (&mut merged.outcome, left.outcome) {
             (Some(sum), Some(outcome)) => sum.merge(&outcome),
             (sum @ None, outcome) => *sum = outcome,
@@ -368,18 +375,19 @@ mod tests {
     fn a_shard_takes_its_part_of_the_plan_it_was_made_for() {
         let (_folder, report) = folder();
         insta::assert_snapshot!(
-            Plan::read(&report, &asked("10"), 2).unwrap_err().to_string().replace(&report.with_file_name("").display().to_string(), ""),
+            Plan::read(&report, &asked("10")).unwrap_err().to_string().replace(&report.with_file_name("").display().to_string(), ""),
             @"load-plan.json is not there: plan the load first, with --plan-only --shards N and the same --report"
         );
         let planned = plan(&[5, 6], 0, 2).unwrap();
         planned.write(&report).unwrap();
-        let read = Plan::read(&report, &asked("10"), 2).unwrap();
+        let read = Plan::read(&report, &asked("10")).unwrap();
         assert_eq!(read, planned);
         assert_eq!(read.part(Shard { number: 2, of: 2 }).unwrap(), planned.parts[1]);
         assert_eq!(read.before(), [Bounds { partition: 0, low: 3, high: 9 }]);
-        let differs = |rate, shards| Plan::read(&report, &asked(rate), shards).unwrap_err().to_string();
-        insta::assert_snapshot!(differs("11", 2), @r#"--data-count-per-second is "11", the load was planned with "10": give all shards the same"#);
-        insta::assert_snapshot!(differs("10", 3), @r#"--shards is "3", the load was planned with "2": give all shards the same"#);
+        let other_load = Plan::read(&report, &asked("11")).unwrap_err();
+        insta::assert_snapshot!(other_load, @r#"--data-count-per-second is "11", the load was planned with "10": give all shards the same"#);
+        let other_number = read.part(Shard { number: 1, of: 3 }).unwrap_err();
+        insta::assert_snapshot!(other_number, @r#"--shard is "1/3", the load was planned with "I/2": give all shards the same"#);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::batch::{self, Builder};
+use super::gauge::Gauge;
 use super::{Error, histogram, micros};
 use crate::kafka::{self, Broker, Cluster, Topic};
 
@@ -203,11 +203,12 @@ pub struct Writer {
     parcels: mpsc::UnboundedSender<Parcel>,
     room: Arc<Semaphore>,
     broken: watch::Receiver<bool>,
+    deadline: watch::Sender<Option<Instant>>,
     task: tokio::task::JoinHandle<Tally>,
 }
 
 impl Writer {
-    /// Begins to write. `start` is the clock's zero, the measurement begins `measured` nanoseconds later; `acked` shows
+    /// Begins to write. `start` is the clock's zero, the measurement begins `measured` nanoseconds later; `gauge` shows
     /// how far it is.
     pub fn open(
         cluster: &Cluster,
@@ -215,10 +216,11 @@ impl Writer {
         producer: Producer,
         (start, measured): (Instant, u64),
         patience: Duration,
-        acked: Arc<AtomicU64>,
+        gauge: Arc<Gauge>,
     ) -> Self {
         let (parcels, incoming) = mpsc::unbounded_channel();
         let (fail, broken) = watch::channel(false);
+        let (deadline, end) = watch::channel(None);
         let lanes = topic.partitions.iter().map(|partition| Lane::new(partition.number, partition.leader)).collect();
         let sender = Sender {
             cluster: cluster.clone(),
@@ -231,14 +233,14 @@ impl Writer {
             start,
             measured,
             patience,
-            acked,
+            gauge,
             fail,
             words: String::new(),
             looking: false,
             rerouted: false,
         };
-        let task = tokio::spawn(sender.run(incoming));
-        Self { parcels, room: Arc::new(Semaphore::new(QUEUE)), broken, task }
+        let task = tokio::spawn(sender.run(incoming, end));
+        Self { parcels, room: Arc::new(Semaphore::new(QUEUE)), broken, deadline, task }
     }
 
     /// Room for so many bytes; waits until there is some. None when the target has failed for good.
@@ -265,18 +267,11 @@ impl Writer {
         *self.broken.borrow()
     }
 
-    /// Waits until all that was handed over is acknowledged or has failed, at most so long.
+    /// Waits until all that was handed over is acknowledged or has failed, at most so long; what was counted by then.
     pub async fn finish(self, limit: Duration) -> Result<Tally, Error> {
         drop(self.parcels);
-        // The task itself gives up once nothing was acknowledged for its patience.
-        let mut task = self.task;
-        match tokio::time::timeout(limit, &mut task).await {
-            Ok(tally) => tally.map_err(|_| Error::Vanished),
-            Err(_) => {
-                task.abort();
-                Err(Error::Unsettled { seconds: limit.as_secs() })
-            }
-        }
+        self.deadline.send_replace(Some(Instant::now() + limit));
+        self.task.await.map_err(|_| Error::Vanished)
     }
 }
 
@@ -354,7 +349,7 @@ struct Sender {
     start: Instant,
     measured: u64,
     patience: Duration,
-    acked: Arc<AtomicU64>,
+    gauge: Arc<Gauge>,
     fail: watch::Sender<bool>,
     /// What went wrong last.
     words: String,
@@ -365,8 +360,14 @@ struct Sender {
 }
 
 impl Sender {
-    async fn run(mut self, mut incoming: mpsc::UnboundedReceiver<Parcel>) -> Tally {
+    async fn run(
+        mut self,
+        mut incoming: mpsc::UnboundedReceiver<Parcel>,
+        mut end: watch::Receiver<Option<Instant>>,
+    ) -> Tally {
         let mut events = JoinSet::new();
+        let end = passed(&mut end);
+        tokio::pin!(end);
         let mut open = true;
         while self.tally.failure.is_none() && (open || !self.lanes.iter().all(Lane::idle)) {
             self.dispatch(&mut events);
@@ -388,6 +389,10 @@ impl Sender {
                     Err(error) => self.tally.failure = Some(error.to_string()),
                 },
                 () = tokio::time::sleep(AGAIN), if !self.lanes.iter().all(Lane::idle) => {}
+                () = &mut end => {
+                    let words = self.unsettled();
+                    self.give_up(words);
+                }
             }
             self.look(&mut events);
             self.impatience();
@@ -541,7 +546,7 @@ impl Sender {
         self.rerouted = false;
         lane.since = (!lane.idle()).then_some(at);
         self.tally.count(lane.number, parcel, base_offset, self.start, at, self.measured);
-        self.acked.store(self.tally.acked, Ordering::Relaxed);
+        self.gauge.set_acked(self.tally.acked);
     }
 
     /// A batch that is too large for the topic is sent as two; the broker has taken none of it.
@@ -596,8 +601,26 @@ impl Sender {
         }
     }
 
+    /// What is said when the load has to end before all is acknowledged.
+    fn unsettled(&self) -> String {
+        let waiting = self.lanes.iter().filter(|lane| !lane.idle()).map(|lane| lane.number.to_string());
+        let partitions = waiting.collect::<Vec<_>>().join(", ");
+        let why = if self.words.is_empty() { "no answer" } else { &self.words };
+        format!("records in partitions {partitions} were still not acknowledged when the load had to end: {why}")
+    }
+
     fn give_up(&mut self, words: String) {
         self.tally.failure.get_or_insert(words);
+    }
+}
+
+/// Waits until the deadline, once there is one, has passed.
+async fn passed(deadline: &mut watch::Receiver<Option<Instant>>) {
+    let known = deadline.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
+    match known {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        // Nobody waits for the end: the writer was dropped, and its task with it soon.
+        None => std::future::pending().await,
     }
 }
 

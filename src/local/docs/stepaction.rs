@@ -12,7 +12,8 @@ use super::Entry;
 pub fn of(task: &Entry) -> Option<Entry> {
     let [step] = list(&task.manifest["spec"]["steps"]) else { return None };
     let manifest = manifest(&task.manifest, step);
-    let samples = task.samples.iter().map(|(file, run)| (file.clone(), sample(&task.manifest, step, run)));
+    let runs = task.samples.iter().filter(|(_, run)| run["kind"] == "TaskRun");
+    let samples = runs.map(|(file, run)| (file.clone(), sample(&task.manifest, step, run)));
     Some(Entry { name: task.name.clone(), samples: samples.collect(), manifest })
 }
 
