@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::task::spawn_local;
 
 use super::args::Args;
 use super::claim::{self, Claim};
@@ -42,13 +44,13 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     match (args.role()?, report) {
         (Role::Whole, report) => {
             job.claim = report.map(|path| Claim::Report(path, Box::new(asked.clone())));
-            let loaded = drive(step, job, all, async |job| load::load(&job).await).await?;
+            let loaded = drive(step, job, all, |job| async move { load::load(&job).await }).await?;
             whole(step, asked, loaded)
         }
         (Role::Plan(shards, start_in), Some(report)) => {
             claim::refuse_second(&report)?;
             let (warm_up, start_at) = (job.pace.warm_up(), job.start_at);
-            let (shares, before) = drive(step, job, all, async |job| load::plan_only(&job).await).await?;
+            let (shares, before) = drive(step, job, all, |job| async move { load::plan_only(&job).await }).await?;
             let start_at = start_at.unwrap_or_else(|| Timestamp::now() + start_in);
             let plan = Plan::new(args.asked(), start_at, shares, warm_up, &before, shards)?;
             plan.write(&report)?;
@@ -75,7 +77,8 @@ async fn one_of(args: &Args, step: &Step, mut job: Job, shard: Shard, report: Pa
     job.take_part(part, plan.start_at);
     job.claim = Some(Claim::Shard(report.clone(), shard));
     let asked = args.load(&job);
-    let loaded = drive(step, job, planned.records + planned.warm_up, async |job| load::load(&job).await).await?;
+    let loaded =
+        drive(step, job, planned.records + planned.warm_up, |job| async move { load::load(&job).await }).await?;
     warn(&loaded);
     let sight = if loaded.failure.is_some() { Sight::Never } else { Sight::Later };
     let verdict = verdict::judge(planned, &loaded.outcome, sight);
@@ -98,7 +101,7 @@ async fn merge(step: &Step, job: Job, asked: Load, plan: &Plan, report: PathBuf)
         return end(None, &verdict);
     };
     let (before, sent) = (plan.before(), outcome.clone());
-    let counted = drive(step, job, 0, async move |job| load::count_visible(&job, &before, &sent).await).await;
+    let counted = drive(step, job, 0, move |job| async move { load::count_visible(&job, &before, &sent).await }).await;
     let (visible, failure) = match counted {
         Ok(visible) => (Some(visible), None),
         Err(error) => (None, Some(error)),
@@ -140,19 +143,22 @@ fn warn(loaded: &Loaded) {
 
 /// Does the work on a thread of its own, which nothing else holds up, and tells how far it is. More threads were not
 /// faster: what they hand each other costs more than the little that is to be done for a record.
-async fn drive<T: Send + 'static>(
+async fn drive<T: Send + 'static, W: Future<Output = Result<T, Error>> + 'static>(
     step: &Step,
     job: Job,
     total: u64,
-    work: impl AsyncFnOnce(Job) -> Result<T, Error> + Send + 'static,
+    work: impl FnOnce(Job) -> W + Send + 'static,
 ) -> Result<T, Error> {
     let (gauge, cancel, length) = (job.gauge.clone(), job.cancel.clone(), job.pace.length());
     let (done, mut outcome) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(Error::Thread)?;
     let work = move || {
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        let result = runtime.map_err(Error::Thread).and_then(|runtime| {
+            // As a task: to wake what a runtime blocks on costs a system call each time.
+            runtime.block_on(async { spawn_local(work(job)).await.map_err(|_| Error::Vanished)? })
+        });
         // Nobody waits any more when the process is ending.
-        let _ = done.send(runtime.block_on(work(job)));
+        let _ = done.send(result);
     };
     std::thread::Builder::new().name("loader".to_owned()).spawn(work).map_err(Error::Thread)?;
     let mut stop = step.stop();

@@ -19,7 +19,7 @@ use kafka_protocol::messages::{InitProducerIdRequest, ProduceRequest, ProduceRes
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::batch::{self, Builder};
 use super::gauge::Gauge;
@@ -366,6 +366,9 @@ impl Sender {
         mut end: watch::Receiver<Option<Instant>>,
     ) -> Tally {
         let mut events = JoinSet::new();
+        // Set once: a timer for each turn would cost a system call each time.
+        let mut look = tokio::time::interval(AGAIN);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = passed(&mut end);
         tokio::pin!(end);
         let mut open = true;
@@ -388,7 +391,7 @@ impl Sender {
                     // Our own tasks neither panic nor are they aborted.
                     Err(error) => self.tally.failure = Some(error.to_string()),
                 },
-                () = tokio::time::sleep(AGAIN), if !self.lanes.iter().all(Lane::idle) => {}
+                _ = look.tick(), if !self.lanes.iter().all(Lane::idle) => {}
                 () = &mut end => {
                     let words = self.unsettled();
                     self.give_up(words);

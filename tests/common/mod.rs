@@ -118,6 +118,8 @@ fn consumer(servers: &str) -> BaseConsumer {
         .set("group.id", "test")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
+        // The end of a partition is told with an empty answer, which this much is waited for.
+        .set("fetch.wait.max.ms", "10")
         .create()
         .unwrap()
 }

@@ -20,6 +20,9 @@ const SAMPLES: [&str; 6] = [
     "delete-heron-app/samples/delete-heron-app",
 ];
 
+/// The one of a Pipeline, which no StepAction has.
+const SHARDED: &str = "deploy-dataloader/samples/sharded-load";
+
 /// What a sample's parameters have to be in this sandbox.
 fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
     let endpoints = &bench.endpoints;
@@ -84,21 +87,32 @@ fn set(value: &mut Value, own: &[(&str, Value)]) {
 
 /// Runs a sample with this sandbox's addresses and volume, and gives its results.
 fn run(bench: &Bench, catalog: &str, sample: &str) -> Value {
-    let path = Path::new(ROOT).join(catalog).join(format!("{sample}.yaml"));
-    let mut run = documents(&std::fs::read_to_string(&path).unwrap()).remove(0);
+    let mut run = document(catalog, sample);
     set(&mut run, &params(bench));
+    done(bench, run, &format!("reports/{catalog}"))
+}
+
+fn document(catalog: &str, sample: &str) -> Value {
+    let path = Path::new(ROOT).join(catalog).join(format!("{sample}.yaml"));
+    documents(&std::fs::read_to_string(&path).unwrap()).remove(0)
+}
+
+/// Runs it with the report in this folder of the sandbox's volume, and gives its results.
+fn done(bench: &Bench, mut run: Value, reports: &str) -> Value {
+    bench.space.kubectl(&["exec", "files", "--", "mkdir", "-p", &format!("/files/{reports}")]).text();
     for workspace in run["spec"]["workspaces"].as_array_mut().into_iter().flatten() {
         if let Some(claim) = workspace.get_mut("persistentVolumeClaim") {
             claim["claimName"] = json!("files");
         }
         if workspace["name"] == "report" {
-            workspace["subPath"] = json!(format!("reports/{catalog}"));
+            workspace["subPath"] = json!(reports);
         }
     }
     let name = bench.space.create(&run.to_string());
     let ended = bench.space.ended(&name);
-    let logs = bench.space.logs("taskRun", name.trim_start_matches("taskrun/"));
-    assert_eq!(succeeded(&ended)["status"], "True", "{sample} of {catalog}: {}\n{logs}", succeeded(&ended));
+    let (kind, of) = name.split_once('/').unwrap();
+    let logs = bench.space.logs(if kind == "taskrun" { "taskRun" } else { "pipelineRun" }, of);
+    assert_eq!(succeeded(&ended)["status"], "True", "{name}: {}\n{logs}", succeeded(&ended));
     let results = ended["status"]["results"].as_array().cloned().unwrap_or_default();
     results.into_iter().map(|result| (result["name"].as_str().unwrap().to_owned(), result["value"].clone())).collect()
 }
@@ -108,9 +122,9 @@ fn every_task_and_stepaction_does_its_job_from_its_sample() {
     let bench = Bench::start("samples");
     for catalog in ["tasks", "stepactions"] {
         let there: BTreeSet<String> = files(&[catalog], |path| path.contains("/samples/")).into_iter().collect();
-        let run_here = SAMPLES.map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml"));
-        assert_eq!(there, run_here.into_iter().collect(), "a sample that this test does not run");
-        bench.space.kubectl(&["exec", "files", "--", "mkdir", &format!("/files/reports/{catalog}")]).text();
+        let run_here = SAMPLES.iter().chain([&SHARDED].into_iter().filter(|_| catalog == "tasks"));
+        let run_here = run_here.map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml")).collect();
+        assert_eq!(there, run_here, "a sample that these tests do not run");
         let [in_workspace, in_image, load, measured, told, _] = SAMPLES.map(|sample| run(&bench, catalog, sample));
         assert_eq!(in_workspace["topology"], "preprocessor");
         assert_eq!(in_image["topology"], "preprocessor");
@@ -122,4 +136,26 @@ fn every_task_and_stepaction_does_its_job_from_its_sample() {
             bench.space.kubectl(&["exec", "files", "--", "cat", &format!("/files/reports/{catalog}/report.json")]);
         assert_eq!(report.json()["load"]["visible"], 3600);
     }
+}
+
+#[test]
+fn shards_of_a_matrix_share_a_load() {
+    let bench = Bench::start("sharded");
+    let mut run = document("tasks", SHARDED);
+    // The Pipeline in it only declares its parameters.
+    let own = params(&bench);
+    for param in run["spec"]["params"].as_array_mut().unwrap() {
+        if let Some((_, value)) = own.iter().find(|(name, _)| param["name"] == *name) {
+            param["value"] = value.clone();
+        }
+    }
+    let done = done(&bench, run, "reports/sharded");
+    assert_eq!((&done["records"], &done["load-verdict"]), (&json!("3600"), &json!("pass")), "{done}");
+    let load =
+        &bench.space.kubectl(&["exec", "files", "--", "cat", "/files/reports/sharded/report.json"]).json()["load"];
+    assert_eq!(
+        (&load["shards"], &load["planned"], &load["visible"]),
+        (&json!(2), &json!(3600), &json!(3600)),
+        "{load}"
+    );
 }
