@@ -11,6 +11,7 @@ use kafka_protocol::messages::metadata_request::{MetadataRequest, MetadataReques
 use kafka_protocol::messages::metadata_response::{MetadataResponse, MetadataResponseTopic};
 use kafka_protocol::messages::{BrokerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
@@ -28,8 +29,10 @@ const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 /// ListOffsets as a read_committed consumer asks it.
 const READ_COMMITTED: i8 = 1;
-/// The number under which a link to a bootstrap server is kept.
-const BOOTSTRAP: i32 = -1;
+/// How long a broker is waited for before the next one is tried too.
+const NEXT: Duration = Duration::from_secs(1);
+/// The number under which the link for questions is kept.
+const ANY: i32 = -1;
 
 /// A topic as the cluster describes it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,27 +211,36 @@ impl Cluster {
         Ok(broker)
     }
 
-    /// Any broker that can be reached: one that there is a link to, else the first bootstrap server that answers.
+    /// The link for questions: to any broker, and to none that answers them too late. Records never go over it, so no
+    /// answer waits behind them.
     async fn any(&self) -> Result<Broker, Error> {
-        let slots: Vec<Slot> = lock(&self.0.links).values().cloned().collect();
-        for slot in slots {
-            if let Ok(slot) = slot.try_lock()
-                && let Some(broker) = slot.as_ref().filter(|broker| !broker.is_broken())
-            {
-                return Ok(broker.clone());
-            }
-        }
-        let slot = self.slot(BOOTSTRAP);
+        let slot = self.slot(ANY);
         let mut slot = slot.lock().await;
+        if let Some(broker) = slot.as_ref().filter(|broker| !broker.is_broken()) {
+            return Ok(broker.clone());
+        }
+        let mut addresses = self.0.connection.addresses().to_vec();
+        let known: Vec<Address> = self.addresses().values().cloned().collect();
+        addresses.extend(known.into_iter().filter(|known| !self.0.connection.addresses().contains(known)));
+        let (mut addresses, mut opening) = (addresses.into_iter(), JoinSet::new());
         let mut failures = Vec::new();
-        for address in self.0.connection.addresses() {
-            match self.open(BOOTSTRAP, address).await {
-                Ok(broker) => {
+        loop {
+            if let Some(address) = addresses.next() {
+                let cluster = self.clone();
+                opening.spawn(async move { (cluster.open(ANY, &address).await, address) });
+            }
+            match timeout(NEXT, opening.join_next()).await {
+                Ok(None) => break,
+                Ok(Some(Ok((Ok(broker), _)))) => {
                     *slot = Some(broker.clone());
                     return Ok(broker);
                 }
-                Err(Failure::Network(words)) => failures.push((address, words)),
-                Err(failure) => return Err(self.0.connection.place(address).error(failure)),
+                Ok(Some(Ok((Err(Failure::Network(words)), address)))) => failures.push((address, words)),
+                Ok(Some(Ok((Err(failure), address)))) => {
+                    return Err(self.0.connection.place(&address).error(failure));
+                }
+                // It takes long, so the next one is tried beside it. Our own tasks neither panic nor are they aborted.
+                Err(_) | Ok(Some(Err(_))) => {}
             }
         }
         let words: Vec<String> = match failures.as_slice() {
@@ -251,7 +263,9 @@ impl Cluster {
             .with_topics(names.map(|names| names.iter().map(topic).collect()))
             .with_allow_auto_topic_creation(false);
         let broker = self.any().await?;
-        let answer = self.call(&broker, request).await?;
+        // A broker knows this by heart. One that is gone without a word must leave time to ask another.
+        let limit = (self.0.timeout / 4).max(NEXT);
+        let answer = broker.within(limit, broker.call(request)).await?;
         let address =
             |host: &StrBytes, port: i32| Some(Address { host: host.to_string(), port: u16::try_from(port).ok()? });
         let brokers = answer.brokers.iter();
@@ -317,7 +331,7 @@ impl Cluster {
         }
         let mut offsets = BTreeMap::new();
         for (broker, answer) in answers {
-            let answer = within(&broker, answer).await?;
+            let answer = broker.within(ANSWER, answer).await?;
             for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
                 if let Some(error) = code(partition.error_code) {
                     return Err(self.0.connection.refused(asked(partition.partition_index), &error));
@@ -329,7 +343,7 @@ impl Cluster {
     }
 
     async fn call<R: Call>(&self, broker: &Broker, request: R) -> Result<R::Response, Error> {
-        within(broker, broker.call(request)).await
+        broker.within(ANSWER, broker.call(request)).await
     }
 
     async fn ask<T>(&self, asked: &str, question: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
@@ -372,18 +386,6 @@ impl Cluster {
 
     fn addresses(&self) -> MutexGuard<'_, HashMap<i32, Address>> {
         lock(&self.0.addresses)
-    }
-}
-
-/// An answer in time; otherwise the link is given up, so that the next try takes another one.
-async fn within<T>(broker: &Broker, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let mut answer = std::pin::pin!(answer);
-    match timeout(ANSWER, &mut answer).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            broker.give_up(&format!("no answer within {} s", ANSWER.as_secs()));
-            answer.await
-        }
     }
 }
 

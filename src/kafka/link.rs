@@ -164,6 +164,18 @@ impl Broker {
         }
     }
 
+    /// An answer of this link in time; otherwise the link is given up, so that the next try takes another one.
+    pub async fn within<T>(&self, limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let mut answer = std::pin::pin!(answer);
+        match tokio::time::timeout(limit, &mut answer).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.give_up(&format!("no answer within {} s", limit.as_secs_f64()));
+                answer.await
+            }
+        }
+    }
+
     /// Breaks the link, for a reason that the errors then give.
     pub fn give_up(&self, words: &str) {
         fail(&self.0.pending, words);

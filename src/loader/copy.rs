@@ -326,15 +326,19 @@ impl Sender<'_> {
             self.pause(until).await?;
         } else if self.route.cancel.requested() {
             return Err(Error::Stopped);
+        } else if let Some(error) = self.reader.failure() {
+            return Err(error);
         }
         self.last = Instant::now();
         Ok(())
     }
 
-    async fn pause(&self, until: Instant) -> Result<(), Error> {
+    async fn pause(&mut self, until: Instant) -> Result<(), Error> {
         tokio::select! {
             () = sleep_until(until) => Ok(()),
             () = self.route.cancel.wait() => Err(Error::Stopped),
+            // Records that were read ahead would only hide for a while that the load cannot be whole any more.
+            error = self.reader.failed() => Err(error),
         }
     }
 

@@ -4,8 +4,8 @@
 //! neither joins nor commits a group.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kafka_protocol::ResponseError;
@@ -15,13 +15,13 @@ use kafka_protocol::messages::{FetchRequest, FetchResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Error;
 use super::batch::{self, Batch, Marker};
 use super::offsets::Offsets;
 use super::plan::Stretch;
-use crate::kafka::{self, Broker, Cluster, Topic};
+use crate::kafka::{self, Cluster, Topic};
 
 /// The most memory for batches read ahead, over all partitions.
 const READ_AHEAD: usize = 48 << 20;
@@ -79,7 +79,7 @@ pub struct Reader {
     lanes: Vec<Lane>,
     room: Arc<Notify>,
     /// Why reading ended early.
-    failure: Arc<Mutex<Option<Error>>>,
+    failure: mpsc::UnboundedReceiver<Error>,
     _task: AbortOnDrop,
 }
 
@@ -111,7 +111,7 @@ impl Reader {
             lanes.push(Lane { partition: stretch.partition, batches, queued: queued.clone() });
             feeds.push(Feed::new(stretch, rounds, sender, queued));
         }
-        let (name, failure) = (topic.name.clone(), Arc::new(Mutex::new(None)));
+        let (name, (told, failure)) = (topic.name.clone(), mpsc::unbounded_channel());
         let mut fetcher = Fetcher {
             cluster: cluster.clone(),
             quota: (READ_AHEAD / feeds.len().max(1)).max(LEAST_ROOM),
@@ -121,12 +121,13 @@ impl Reader {
             room: room.clone(),
             patience,
             words: String::new(),
+            looking: false,
         };
-        let told = failure.clone();
         let task = tokio::spawn(async move {
             // The failure is told before the fetcher's end closes the lanes: a closed lane alone looks like a stretch's end.
             if let Err(error) = fetcher.run().await {
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                // Nobody reads any more when the load is ending.
+                let _ = told.send(error);
             }
         });
         Self { topic: name, lanes, room, failure, _task: AbortOnDrop(task.abort_handle()) }
@@ -136,10 +137,20 @@ impl Reader {
     pub async fn next(&mut self, index: usize) -> Result<Option<Fetched>, Error> {
         match self.lanes[index].batches.recv().await {
             Some(fetched) => Ok(Some(self.taken(index, fetched))),
-            None => match self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(error) => Err(error),
-                None => Ok(None),
-            },
+            None => self.failure().map_or(Ok(None), Err),
+        }
+    }
+
+    /// Why reading ended early, if it did, told once. What was read before may still be here: it is of no use any more.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.failure.try_recv().ok()
+    }
+
+    /// Waits until reading ends early; for ever when it does not.
+    pub async fn failed(&mut self) -> Error {
+        match self.failure.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
         }
     }
 
@@ -279,36 +290,47 @@ struct Fetcher {
     patience: Duration,
     /// What went wrong last.
     words: String,
+    /// Whether the leaders are being looked for.
+    looking: bool,
 }
 
-/// How a question to a broker went: its number, which feeds it was about, and the answer.
-type Answer = (i32, Vec<usize>, Result<FetchResponse, kafka::Error>);
+/// What happened.
+enum Event {
+    /// How a question to a broker went: its number, which feeds it was about, and the answer.
+    Answer(i32, Vec<usize>, Result<FetchResponse, kafka::Error>),
+    /// Where the partitions are led.
+    Leaders(Result<Topic, kafka::Error>),
+}
 
 impl Fetcher {
     async fn run(&mut self) -> Result<(), Error> {
-        let mut asked: JoinSet<Answer> = JoinSet::new();
+        let mut events: JoinSet<Event> = JoinSet::new();
         let mut busy: BTreeSet<i32> = BTreeSet::new();
+        let mut tick = tokio::time::interval(AGAIN);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.feeds.iter().any(|feed| feed.sender.as_ref().is_some_and(|sender| !sender.is_closed())) {
-            self.ask(&mut asked, &mut busy);
+            self.ask(&mut events, &mut busy);
+            self.look(&mut events);
             tokio::select! {
-                Some(answer) = asked.join_next() => {
+                Some(event) = events.join_next() => match event {
+                    Ok(Event::Answer(broker, about, answer)) => {
+                        busy.remove(&broker);
+                        self.answered(&about, answer)?;
+                    }
+                    Ok(Event::Leaders(found)) => self.found(found),
                     // A task of ours neither panics nor is it aborted before this one.
-                    let Ok((broker, about, answer)) = answer else { continue };
-                    busy.remove(&broker);
-                    self.answered(&about, answer).await?;
-                }
+                    Err(_) => {}
+                },
                 () = self.room.notified() => {}
-                () = tokio::time::sleep(AGAIN), if self.leaderless() => {
-                    self.find_leaders().await;
-                    self.impatience()?;
-                }
+                // Whatever else is going on: a broker may be silent, and others not.
+                _ = tick.tick() => self.impatience()?,
             }
         }
         Ok(())
     }
 
     /// Asks every leader that is not busy for what there is room for.
-    fn ask(&mut self, asked: &mut JoinSet<Answer>, busy: &mut BTreeSet<i32>) {
+    fn ask(&mut self, events: &mut JoinSet<Event>, busy: &mut BTreeSet<i32>) {
         let mut wanted: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
         for (index, feed) in self.feeds.iter_mut().enumerate() {
             if feed.rounds == 0 || feed.queued.load(Ordering::Relaxed) >= self.quota {
@@ -324,12 +346,14 @@ impl Fetcher {
         for (leader, about) in wanted {
             busy.insert(leader);
             let (cluster, request) = (self.cluster.clone(), self.request(&about));
-            asked.spawn(async move {
+            // A broker that is gone without a word has been replaced by then.
+            let limit = self.patience / 2;
+            events.spawn(async move {
                 let answer = match cluster.broker(leader).await {
-                    Ok(broker) => fetch(&broker, request).await,
+                    Ok(broker) => broker.within(limit, broker.call(request)).await,
                     Err(error) => Err(error),
                 };
-                (leader, about, answer)
+                Event::Answer(leader, about, answer)
             });
         }
     }
@@ -354,57 +378,57 @@ impl Fetcher {
             .with_topics(vec![topic])
     }
 
-    /// Takes an answer; an error is one that does not heal, or a source that was silent for too long.
-    async fn answered(&mut self, about: &[usize], answer: Result<FetchResponse, kafka::Error>) -> Result<(), Error> {
-        let mut trouble = false;
+    /// Takes an answer; an error is one that does not heal.
+    fn answered(&mut self, about: &[usize], answer: Result<FetchResponse, kafka::Error>) -> Result<(), Error> {
         match answer {
             Ok(response) if response.error_code != 0 => {
-                let partition = about.first().map_or(0, |&index| self.feeds[index].stretch.partition);
-                trouble = self.refused(partition, response.error_code)?;
+                about.iter().try_for_each(|&index| self.refused(index, response.error_code))
             }
             Ok(response) => {
                 let given = response.responses.into_iter().flat_map(|topic| topic.partitions);
                 let mut given: BTreeMap<i32, PartitionData> = given.map(|data| (data.partition_index, data)).collect();
-                for &index in about {
-                    let Some(data) = given.remove(&self.feeds[index].stretch.partition) else { continue };
-                    trouble |= self.given(index, data)?;
-                }
+                about.iter().try_for_each(|&index| match given.remove(&self.feeds[index].stretch.partition) {
+                    Some(data) => self.given(index, data),
+                    None => Ok(()),
+                })
             }
             Err(error) if error.heals() => {
                 self.words = error.to_string();
-                trouble = true;
+                about.iter().for_each(|&index| self.lost(index));
+                Ok(())
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        if trouble {
-            tokio::time::sleep(AGAIN).await;
-            self.find_leaders().await;
-        }
-        self.impatience()
     }
 
-    /// Takes what came of one partition; says whether there is trouble that heals.
-    fn given(&mut self, index: usize, data: PartitionData) -> Result<bool, Error> {
+    /// Takes what came of one partition.
+    fn given(&mut self, index: usize, data: PartitionData) -> Result<(), Error> {
         let partition = self.feeds[index].stretch.partition;
         if data.error_code != 0 {
-            return self.refused(partition, data.error_code);
+            return self.refused(index, data.error_code);
         }
         let damaged = |error| Error::Damaged { topic: self.topic.clone(), partition, error };
-        self.feeds[index].take(data).map_err(damaged)?;
-        Ok(false)
+        self.feeds[index].take(data).map_err(damaged)
     }
 
-    /// Takes a broker's error code; says whether there is trouble that heals.
-    fn refused(&mut self, partition: i32, code: i16) -> Result<bool, Error> {
+    /// Takes a broker's error code.
+    fn refused(&mut self, index: usize, code: i16) -> Result<(), Error> {
+        let partition = self.feeds[index].stretch.partition;
         match kafka::code(code) {
-            None => Ok(false),
+            None => Ok(()),
             Some(ResponseError::OffsetOutOfRange) => Err(gone(&self.topic, partition)),
             Some(error) if error.is_retriable() => {
                 self.words = kafka::words(&error);
-                Ok(true)
+                self.lost(index);
+                Ok(())
             }
             Some(error) => Err(Error::Source { topic: self.topic.clone(), partition, words: kafka::words(&error) }),
         }
+    }
+
+    /// A partition is asked for again once it is known who leads it by then.
+    fn lost(&mut self, index: usize) {
+        self.leaders.remove(&self.feeds[index].stretch.partition);
     }
 
     /// Whether a stretch has been without records for too long.
@@ -425,15 +449,30 @@ impl Fetcher {
         self.feeds.iter().any(|feed| feed.dry.is_some() && !led(feed))
     }
 
-    /// Looks where the partitions are led now. That nobody answers is only waited for.
-    async fn find_leaders(&mut self) {
-        match self.cluster.topic_once(&self.topic).await {
-            Ok(topic) => self.leaders = leaders(&topic),
+    /// Looks for the partitions' leaders, in a while.
+    fn look(&mut self, events: &mut JoinSet<Event>) {
+        if self.looking || !self.leaderless() {
+            return;
+        }
+        self.looking = true;
+        let (cluster, topic) = (self.cluster.clone(), self.topic.clone());
+        events.spawn(async move {
+            tokio::time::sleep(AGAIN).await;
+            Event::Leaders(cluster.topic_once(&topic).await)
+        });
+    }
+
+    /// That nobody answers is only waited for.
+    fn found(&mut self, found: Result<Topic, kafka::Error>) {
+        self.looking = false;
+        match found {
+            Ok(topic) => {
+                self.leaders = leaders(&topic);
+                if self.leaderless() {
+                    self.words = kafka::words(&ResponseError::LeaderNotAvailable);
+                }
+            }
             Err(error) => self.words = error.to_string(),
         }
     }
-}
-
-async fn fetch(broker: &Broker, request: FetchRequest) -> Result<FetchResponse, kafka::Error> {
-    broker.call(request).await
 }

@@ -284,7 +284,7 @@ struct Lane {
     waiting: VecDeque<Parcel>,
     /// How many requests with a parcel of this partition are under way.
     flying: usize,
-    /// A parcel has failed: the next is sent only when none is under way.
+    /// A parcel has failed, or none was taken yet: the next is sent only when none is under way.
     careful: bool,
     /// What is under way was sent so: what its broker says of its sequence is no other parcel's fault.
     alone: bool,
@@ -293,8 +293,10 @@ struct Lane {
 }
 
 impl Lane {
+    /// Careful at first: a broker that knows nothing of a producer takes any sequence for its first, also one whose
+    /// predecessor it has just refused.
     fn new(number: i32, leader: i32) -> Self {
-        Self { number, leader, waiting: VecDeque::new(), flying: 0, careful: false, alone: false, since: None }
+        Self { number, leader, waiting: VecDeque::new(), flying: 0, careful: true, alone: false, since: None }
     }
 
     fn ready(&self) -> bool {
@@ -580,7 +582,10 @@ impl Sender {
             Ok(topic) => {
                 for lane in &mut self.lanes {
                     let partition = topic.partitions.iter().find(|partition| partition.number == lane.number);
-                    lane.leader = partition.map_or(-1, |partition| partition.leader);
+                    let leader = partition.map_or(-1, |partition| partition.leader);
+                    // The new leader may have what the old one has not acknowledged.
+                    lane.careful |= lane.flying > 0 && leader != lane.leader;
+                    lane.leader = leader;
                 }
             }
             Err(error) => self.words = error.to_string(),
