@@ -253,10 +253,10 @@ async fn a_load_that_cannot_be_is_refused_before_anything_is_sent() {
     insta::assert_snapshot!(load(&empty, &target, load_60).await.failure(&names), @r#"2: source topic "EMPTY" holds no records in the range asked for"#);
     insta::assert_snapshot!(load(&source, &source, load_60).await.failure(&names), @r#"2: --target-topic "SOURCE" is the source topic itself, on the same cluster: name another target"#);
     insta::assert_snapshot!(load("no-such-topic", &target, load_60).await.failure(&names), @r#"2: the source BROKER has no topic "no-such-topic""#);
-    insta::assert_snapshot!(load(&source, "no-such-target", load_60).await.failure(&names), @r#"2: the target BROKER has no topic "no-such-target"; create it first: kafka-topics.sh --bootstrap-server BROKER --create --topic no-such-target --partitions 2"#);
+    insta::assert_snapshot!(load(&source, "no-such-target", load_60).await.failure(&names), @r#"2: the target BROKER has no topic "no-such-target"; create it, or let it be created with --create-topic 2,REPLICATION"#);
     assert_eq!(total(&read_all(&broker(), &target)), 0);
     // Asking for a topic has not created it, though this broker would create one for a producer.
-    insta::assert_snapshot!(load(&source, "no-such-target", load_60).await.failure(&names), @r#"2: the target BROKER has no topic "no-such-target"; create it first: kafka-topics.sh --bootstrap-server BROKER --create --topic no-such-target --partitions 2"#);
+    insta::assert_snapshot!(load(&source, "no-such-target", load_60).await.failure(&names), @r#"2: the target BROKER has no topic "no-such-target"; create it, or let it be created with --create-topic 2,REPLICATION"#);
 }
 
 #[tokio::test]
@@ -356,7 +356,7 @@ async fn a_target_is_created_only_when_that_was_asked_for() {
     let target = common::unique("created");
     let servers = broker();
     let names = [(&*source, "SOURCE"), (&*target, "TARGET"), (&*servers, "BROKER")];
-    insta::assert_snapshot!(load(&source, &target, &LOAD_60).await.failure(&names), @r#"2: the target BROKER has no topic "TARGET"; create it first: kafka-topics.sh --bootstrap-server BROKER --create --topic TARGET --partitions 2"#);
+    insta::assert_snapshot!(load(&source, &target, &LOAD_60).await.failure(&names), @r#"2: the target BROKER has no topic "TARGET"; create it, or let it be created with --create-topic 2,REPLICATION"#);
     assert_done(&load(&source, &target, &[&LOAD_60[..], &["--create-topic=3,1"]].concat()).await);
     assert_eq!(common::partitions(&servers, &target), [0, 1, 2]);
     assert_eq!(total(&read_all(&servers, &target)), 60);
@@ -415,7 +415,7 @@ async fn shards_share_a_load_and_their_results_are_one() {
     let (one, other) = tokio::join!(shards.run(&["--shard=1/2"]), shards.run(&["--shard=2/2"]));
     assert_done(&one);
     assert_done(&other);
-    insta::assert_snapshot!(shards.run(&["--shard=2/2"]).await.failure(&names), @"2: FOLDER/load-shard-2.json is there: shard 2/2 of this load has begun already, and nothing may be sent twice");
+    insta::assert_snapshot!(shards.run(&["--shard=2/2"]).await.failure(&names), @"2: FOLDER/report-shard-2.json is there: shard 2/2 of this load has begun already, and nothing may be sent twice");
     let merged = shards.run(&["--merge"]).await;
     assert_done(&merged);
     let load = merged.load();

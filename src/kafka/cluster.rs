@@ -50,8 +50,6 @@ pub struct Partition {
     pub number: i32,
     /// The broker that leads it; -1 when it has no leader just now.
     pub leader: i32,
-    /// How often the leader has changed; -1 when the broker does not tell.
-    pub leader_epoch: i32,
 }
 
 /// The offsets of a partition that a read_committed consumer can reach: `low` is the first, `high` the one behind the last.
@@ -390,10 +388,9 @@ impl Cluster {
 }
 
 fn described(name: &str, found: &MetadataResponseTopic) -> Topic {
-    let partition = |number, leader: BrokerId, leader_epoch| Partition { number, leader: leader.0, leader_epoch };
+    let partition = |number, leader: BrokerId| Partition { number, leader: leader.0 };
     let found = found.partitions.iter();
-    let mut partitions: Vec<_> =
-        found.map(|found| partition(found.partition_index, found.leader_id, found.leader_epoch)).collect();
+    let mut partitions: Vec<_> = found.map(|found| partition(found.partition_index, found.leader_id)).collect();
     partitions.sort_unstable_by_key(|partition| partition.number);
     Topic { name: name.to_owned(), partitions }
 }

@@ -113,8 +113,9 @@ pub fn judge(property: &Property) -> Result<Option<Remark>, Problem> {
     if known().any(|known| known == key) || refused.is_some() {
         return Ok(Some(Remark::Unused(format!("{key} has no meaning here"))));
     }
-    // A line that is not a property at all may be a secret.
-    if value.is_empty() {
+    // A line that is not a property at all may be a secret, as one of a key that was pasted.
+    let a_key = key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c));
+    if value.is_empty() || !a_key {
         return Ok(Some(Remark::Unknown(format!("line {} is not a property of a Kafka client", property.line))));
     }
     let near = near(key, known());

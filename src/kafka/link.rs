@@ -128,24 +128,9 @@ impl Broker {
         Self(Arc::new(Link { id, place, versions, expiry, number: AtomicI32::new(0), frames, pending, carrier }))
     }
 
-    /// The broker's number; negative when it was reached by a bootstrap address and is not known.
-    pub fn id(&self) -> i32 {
-        self.0.id
-    }
-
-    /// Where it was reached, `host:port`.
-    pub fn address(&self) -> &str {
-        &self.0.place.address
-    }
-
     /// Whether the link is gone.
     pub fn is_broken(&self) -> bool {
         lock(&self.0.pending).broken_by(self.0.expiry).is_some()
-    }
-
-    /// The version in which [`Broker::call`] asks.
-    pub fn version<R: Call>(&self) -> i16 {
-        self.0.versions.pick::<R>().unwrap_or(R::MIN)
     }
 
     /// Asks the broker. The request is in line when this returns, before its future is awaited: requests are sent in the

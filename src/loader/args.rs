@@ -129,7 +129,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Schedule")]
     pub give_up_after: Seconds,
 
-    /// Send nothing, but plan a load for --shards and write load-plan.json beside the report
+    /// Send nothing, but plan a load for --shards and write REPORT-plan.json beside the report
     #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false",
           default_missing_value = "true", help_heading = "Shards")]
     pub plan_only: bool,
@@ -142,7 +142,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "60s", help_heading = "Shards")]
     pub start_in: Seconds,
 
-    /// Send this part of the planned load and write load-shard-I.json beside the report
+    /// Send this part of the planned load and write REPORT-shard-I.json beside the report
     #[arg(long, value_name = "I/N", default_value = "", hide_default_value = true, help_heading = "Shards")]
     pub shard: Optional<Shard>,
 
@@ -163,6 +163,16 @@ pub enum Partitioner {
     Same,
     /// By its key, as Java's clients do.
     Murmur2,
+}
+
+impl Partitioner {
+    /// The word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Murmur2 => "murmur2",
+        }
+    }
 }
 
 /// How the target's batches are compressed.
@@ -393,6 +403,10 @@ impl Args {
             ("data-count-per-second", rate),
             ("profile", self.profile.to_string()),
             ("warm-up", self.warm_up.to_string()),
+            ("partitioner", self.partitioner.0.map_or("", |Named(partitioner)| partitioner.as_str()).to_owned()),
+            ("compression", self.compression.as_str().to_owned()),
+            ("no-run-header", self.no_run_header.to_string()),
+            ("late-after", self.late_after.to_string()),
         ];
         flags.into_iter().map(|(flag, value)| (flag.to_owned(), value)).collect()
     }

@@ -60,6 +60,16 @@ impl Claim {
     }
 }
 
+impl Claim {
+    /// Takes it back: nothing was sent.
+    pub fn release(&self) -> Result<(), Error> {
+        match self {
+            Self::Report(report, _) => Ok(report::update(report, |report| report.load = None)?),
+            Self::Shard(report, shard) => Ok(shard::release(report, *shard)?),
+        }
+    }
+}
+
 /// Writes that a load is planned for shards. Refuses when the run has a load already.
 pub fn claim_for_shards(report: &Path, load: &Load) -> Result<(), Error> {
     write(report, load, "the load was planned for shards, and their results are not merged")
@@ -90,6 +100,8 @@ mod tests {
         claim.take().unwrap();
         let begun = report::read(&path).unwrap().unwrap().load.unwrap().verdict.unwrap();
         assert_eq!(begun.status, Status::Inconclusive);
+        claim.release().unwrap();
+        claim.take().unwrap();
         let error = claim.take().unwrap_err();
         assert_eq!(error.exit(), Exit::Usage);
         let said = error.to_string().replace(&path.display().to_string(), "REPORT");

@@ -28,9 +28,6 @@ const MOST_AT_ONCE: u64 = 8_000_000;
 /// The most records that are sent at once, whatever the rate.
 const MOST_RECORDS: u64 = 64 * 1024;
 
-/// How long records in flight may take when the load was stopped.
-const STOP_FLUSH: Duration = Duration::from_secs(5);
-
 /// How records become those of the target.
 #[derive(Debug)]
 pub struct Form {
@@ -112,8 +109,7 @@ pub async fn copy(mut reader: Reader, shares: &[Share], pace: &Pace, route: Rout
         route.gauge.clone(),
     );
     let length = jiff::SignedDuration::from_nanos(i64::try_from(measured).unwrap_or(i64::MAX));
-    let now = jiff::Timestamp::now();
-    let (patience, cancel) = (route.patience, route.cancel.clone());
+    let began = jiff::Timestamp::now() - start.elapsed();
     let outs = route.topic.partitions.iter().map(|_| Out::new(&route.form)).collect();
     let mut sender = Sender {
         reader,
@@ -135,8 +131,7 @@ pub async fn copy(mut reader: Reader, shares: &[Share], pace: &Pace, route: Rout
         Pace::Scheduled(schedule) => sender.send_scheduled(shares, schedule).await,
         Pace::Replay(replay) => sender.send_replayed(*replay).await,
     };
-    let limit = if cancel.requested() { STOP_FLUSH.min(patience) } else { patience * 2 };
-    let tally = sender.writer.finish(limit).await?;
+    let tally = sender.writer.finish(sender.route.patience, &sender.route.cancel).await?;
     let failure = outcome.err().or_else(|| {
         let words = tally.failure.clone()?;
         Some(Error::Delivery { topic: sender.route.topic.name.clone(), words })
@@ -148,7 +143,7 @@ pub async fn copy(mut reader: Reader, shares: &[Share], pace: &Pace, route: Rout
         source_wait: sender.source_wait,
         target_wait: sender.target_wait,
         window: tally.last_ack.saturating_sub(measured),
-        started_at: now.checked_add(length).unwrap_or(now),
+        started_at: began.checked_add(length).unwrap_or(began),
         tally,
         failure,
     })
@@ -157,10 +152,12 @@ pub async fn copy(mut reader: Reader, shares: &[Share], pace: &Pace, route: Rout
 /// Waits for the start; what it returns is the clock's zero.
 async fn begin(start_at: Option<jiff::Timestamp>, cancel: &Cancel) -> Result<Instant, Error> {
     let Some(start_at) = start_at else { return Ok(Instant::now()) };
-    let left = start_at.duration_since(jiff::Timestamp::now());
-    let (now, distance) = (Instant::now(), left.unsigned_abs());
-    // A start that has passed makes records late, and the load says so.
-    let start = if left.is_negative() { now.checked_sub(distance).unwrap_or(now) } else { now + distance };
+    let now = jiff::Timestamp::now();
+    let left = start_at.duration_since(now);
+    if left.is_negative() {
+        return Err(Error::NotReady { start_at, now });
+    }
+    let start = Instant::now() + left.unsigned_abs();
     tokio::select! {
         () = sleep_until(start) => Ok(start),
         () = cancel.wait() => Err(Error::Stopped),
@@ -274,7 +271,8 @@ impl Sender<'_> {
         for index in 0..self.lanes.len() {
             heads.push(self.timestamp(index).await?);
         }
-        let first = heads.iter().copied().flatten().min().unwrap_or(0);
+        // Records without a timestamp (-1) are due with the one before them.
+        let first = heads.iter().copied().flatten().filter(|&time| time >= 0).min().unwrap_or(0);
         let mut clocks: Vec<ReplayClock> = heads.iter().map(|_| replay.clock(first)).collect();
         let due = |(index, clock): (usize, &mut ReplayClock)| Some(Reverse((clock.due(heads[index]?), index)));
         let mut next: BinaryHeap<Reverse<(u64, usize)>> = clocks.iter_mut().enumerate().filter_map(due).collect();
@@ -485,7 +483,7 @@ impl Sender<'_> {
     async fn send(&mut self, target: usize, bytes: bytes::Bytes, due: Vec<u64>) -> Result<bool, Error> {
         let begun = Instant::now();
         let room = tokio::select! {
-            room = self.writer.room(bytes.len()) => room,
+            room = self.writer.room(bytes.len() + size_of_val(due.as_slice())) => room,
             () = self.route.cancel.wait() => return Err(Error::Stopped),
         };
         let Some(room) = room else { return Ok(false) };

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::args::{Compression, Partitioner};
 use super::batch::{Codec, RunHeader};
+use super::claim::Claim;
 use super::copy::{self, Form, Route};
 use super::outcome::Outcome;
 use super::plan::{self, Planner, Share, TooFew};
@@ -59,7 +60,14 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
         gauge: job.gauge.clone(),
         cancel: job.cancel.clone(),
     };
-    let copied = copy::copy(reader, &shares, &job.pace, route).await?;
+    let copied = match copy::copy(reader, &shares, &job.pace, route).await {
+        Ok(copied) => copied,
+        Err(error) => {
+            // Nothing was sent, so the load may be tried again. What became of it matters more than a file.
+            let _ = job.claim.as_ref().filter(|_| !matches!(error, Error::Vanished)).map(Claim::release);
+            return Err(error);
+        }
+    };
     let warm_up = job.pace.warm_up();
     let all: u64 = shares.iter().map(|share| share.records).sum();
     let mut loaded = Loaded {
@@ -72,7 +80,8 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
     };
     if loaded.failure.is_none() && job.shares.is_none() {
         // That the target does not tell is a failure like any other of the load: what was sent is reported all the same.
-        match visible::count(&target, &to.name, &before, &loaded.outcome, job.patience).await {
+        let counted = visible::count(&target, &to.name, &before, &loaded.outcome, job.patience);
+        match unless_cancelled(job, counted).await {
             Ok(visible) => loaded.visible = Some(visible),
             Err(error) => loaded.failure = Some(error),
         }
@@ -132,6 +141,13 @@ async fn find(job: &Job, source: &Cluster, target: &Cluster) -> Result<(Topic, T
         Some(shares) => shares.clone(),
         None => plan(job, source, &from).await?,
     };
+    let there = |share: &&Share| to.partitions.iter().any(|partition| partition.number == share.stretch.partition);
+    if form(job, &from, &to).keep_partition
+        && let Some(share) = shares.iter().find(|share| !there(share))
+    {
+        let (partition, partitions) = (share.stretch.partition, to.partitions.len());
+        return Err(Error::NoSuchPartition { topic: job.target_topic.clone(), partition, partitions });
+    }
     Ok((from, to, shares))
 }
 

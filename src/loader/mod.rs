@@ -65,7 +65,7 @@ pub enum Error {
     },
     /// The target topic does not exist.
     #[error(
-        "the target {servers} has no topic {topic:?}; create it first: kafka-topics.sh --bootstrap-server {servers} --create --topic {topic} --partitions {partitions}"
+        "the target {servers} has no topic {topic:?}; create it, or let it be created with --create-topic {partitions},REPLICATION"
     )]
     NoTargetTopic {
         /// The target's bootstrap servers.
@@ -73,6 +73,18 @@ pub enum Error {
         /// The topic.
         topic: String,
         /// How many partitions the source has.
+        partitions: usize,
+    },
+    /// Records have no partition to go to.
+    #[error(
+        "--partitioner same: {topic:?} has {partitions} partitions, none with the number {partition} that records of the source have; leave the flag out to spread records by key, or create the topic with as many"
+    )]
+    NoSuchPartition {
+        /// The target topic.
+        topic: String,
+        /// The partition that it lacks.
+        partition: i32,
+        /// How many it has.
         partitions: usize,
     },
     /// The range holds fewer records than asked for.
@@ -123,6 +135,14 @@ pub enum Error {
         /// The broker's words.
         words: String,
     },
+    /// The time to begin has passed.
+    #[error("the load was to begin at {start_at} and was not ready before {now}: give it a later start")]
+    NotReady {
+        /// When the first record was due.
+        start_at: jiff::Timestamp,
+        /// When all was ready.
+        now: jiff::Timestamp,
+    },
     /// The load was asked to stop.
     #[error("stopped")]
     Stopped,
@@ -139,12 +159,13 @@ fn too_few(topic: &str, wanted: u64, held: u64, rate: Option<(f64, u64)>) -> Str
         0 => return format!("source topic {topic:?} holds no records in the range asked for"),
         _ => format!("source topic {topic:?} holds at most {held} records, {wanted} are asked for"),
     };
-    match rate {
-        Some((rate, left)) if left > 0 => {
-            let minutes = (left as f64 / rate / 60.0 * 1000.0).floor() / 1000.0;
+    let minutes = |(rate, left): (f64, u64)| (rate, (left as f64 / rate / 60.0 * 1000.0).floor() / 1000.0);
+    match rate.map(minutes) {
+        Some((rate, minutes)) if minutes > 0.0 => {
             format!("{there}; --duration-min {minutes} would fit at {rate} records/s, or send some twice with --repeat")
         }
-        _ => there,
+        Some(_) => format!("{there}; send some twice with --repeat"),
+        None => there,
     }
 }
 
@@ -155,6 +176,8 @@ impl ExitClass for Error {
             Self::Args(error) => error.exit(),
             Self::Claim(error) => error.exit(),
             Self::Outside(_) | Self::SameTopic { .. } | Self::NoTargetTopic { .. } | Self::TooFew { .. } => Exit::Usage,
+            Self::NoSuchPartition { .. } => Exit::Usage,
+            Self::NotReady { .. } => Exit::Inconclusive,
             Self::Stopped => Exit::Terminated,
             Self::Source { .. }
             | Self::Damaged { .. }

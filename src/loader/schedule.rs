@@ -42,7 +42,7 @@ impl Pace {
             Self::Scheduled(schedule) => {
                 Duration::from_nanos(schedule.due((schedule.warm_up() + schedule.records()).saturating_sub(1)))
             }
-            Self::Replay(replay) => replay.span.mul_f64(1000.0 / replay.speed_milli.max(1) as f64),
+            Self::Replay(replay) => replay.length(),
         }
     }
 
@@ -272,9 +272,14 @@ pub struct Replay {
 }
 
 impl Replay {
+    /// How long it lasts.
+    pub fn length(self) -> Duration {
+        self.span.mul_f64(1000.0 / self.speed_milli.max(1) as f64)
+    }
+
     /// The clock of one partition's records; `first` is the earliest timestamp of the whole replay, in Unix milliseconds.
     pub fn clock(self, first: i64) -> ReplayClock {
-        ReplayClock { speed_milli: self.speed_milli, first, last: 0 }
+        ReplayClock { speed_milli: self.speed_milli, first, last: 0, end: nanos(self.length()) }
     }
 }
 
@@ -284,15 +289,17 @@ pub struct ReplayClock {
     speed_milli: u64,
     first: i64,
     last: u64,
+    /// When the replay ends.
+    end: u64,
 }
 
 impl ReplayClock {
     /// When the next record is due that has this timestamp: nanoseconds after the start. Order is kept within a
-    /// partition, so a record that is older than the one before it, or has no timestamp (-1), is due together with it.
+    /// partition, so a record that is older than the one before it, or has no timestamp (-1), is due together with it; one from the future is due at the end.
     pub fn due(&mut self, timestamp: i64) -> u64 {
         let after = u64::try_from(timestamp.saturating_sub(self.first)).unwrap_or(0);
         let due = u128::from(after) * 1_000_000_000 / u128::from(self.speed_milli.max(1));
-        self.last = self.last.max(whole(due));
+        self.last = self.last.max(whole(due).min(self.end));
         self.last
     }
 }

@@ -21,6 +21,9 @@ use crate::kafka::Bounds;
 use crate::report::{self, Status, Verdict};
 use crate::step::{Exit, ExitClass};
 
+/// The most loaders that share a load: as many runs as a Tekton matrix may have.
+const MOST: u32 = 256;
+
 /// One of the loaders that share a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
@@ -36,7 +39,7 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (number, of) = text.split_once('/').unwrap_or_default();
         match (number.parse(), of.parse()) {
-            (Ok(number @ 1..), Ok(of)) if number <= of => Ok(Self { number, of }),
+            (Ok(number @ 1..), Ok(of @ ..=MOST)) if number <= of => Ok(Self { number, of }),
             _ => Err(format!("{text:?} is not I/N, as 1/4 up to 4/4")),
         }
     }
@@ -52,7 +55,9 @@ impl fmt::Display for Shard {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There are not enough partitions with records.
-    #[error("{shards} shards are more than the {partitions} partitions that records come from: make --shards smaller")]
+    #[error(
+        "{shards} shards are more than the {partitions} partitions that records come from, or than {MOST}: make --shards smaller"
+    )]
     TooMany {
         /// `--shards`.
         shards: u32,
@@ -94,6 +99,14 @@ pub enum Error {
     /// A file could not be read.
     #[error("cannot read {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file of an earlier load is still there.
+    #[error("cannot remove {}", path.display())]
+    Remove {
         /// The file.
         path: PathBuf,
         /// The system's words.
@@ -159,7 +172,7 @@ impl Plan {
         before: &[Bounds],
         shards: u32,
     ) -> Result<Self, Error> {
-        if shares.len() < shards as usize {
+        if shares.len() < shards as usize || shards > MOST {
             return Err(Error::TooMany { shards, partitions: shares.len() });
         }
         let mut parts = vec![Part::default(); shards as usize];
@@ -183,9 +196,8 @@ impl Plan {
 
     /// Puts the plan beside the report, and takes away what shards of an earlier load left there.
     pub fn write(&self, report: &Path) -> Result<(), Error> {
-        for number in (1..).take_while(|&number| outcome_file(report, number).exists()) {
-            let path = outcome_file(report, number);
-            std::fs::remove_file(&path).map_err(|source| Error::Read { path, source })?;
+        for number in 1..=MOST {
+            remove(&outcome_file(report, number))?;
         }
         Ok(report::write(&plan_file(report), self, true)?)
     }
@@ -261,6 +273,20 @@ pub fn begin(report: &Path, shard: Shard) -> Result<(), Error> {
     Ok(report::write(&outcome_file(report, shard.number), &begun, false)?)
 }
 
+/// Takes back that a shard has begun: it sent nothing.
+pub fn release(report: &Path, shard: Shard) -> Result<(), Error> {
+    remove(&outcome_file(report, shard.number))
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Remove { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Says how a shard ended.
 pub fn end(report: &Path, shard: Shard, verdict: Verdict, outcome: Outcome) -> Result<(), Error> {
     let left = Left { verdict, outcome: Some(outcome) };
@@ -307,11 +333,17 @@ pub fn merge(report: &Path, shards: u32) -> Result<Merged, Error> {
 }
 
 fn plan_file(report: &Path) -> PathBuf {
-    report.with_file_name("load-plan.json")
+    beside(report, "plan")
 }
 
 fn outcome_file(report: &Path, number: u32) -> PathBuf {
-    report.with_file_name(format!("load-shard-{number}.json"))
+    beside(report, &format!("shard-{number}"))
+}
+
+/// A file of this report alone: others may lie in the same folder.
+fn beside(report: &Path, what: &str) -> PathBuf {
+    let stem = report.file_stem().unwrap_or_default().to_string_lossy();
+    report.with_file_name(format!("{stem}-{what}.json"))
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
@@ -368,7 +400,7 @@ mod tests {
         assert_eq!(parts, [(55, 6, vec![0, 4]), (54, 6, vec![1, 2, 3])]);
         assert_eq!(plan.planned(), Planned { records: 109, warm_up: 12 });
         let why = super::tests::plan(&[1, 2], 0, 3).unwrap_err().to_string();
-        insta::assert_snapshot!(why, @"3 shards are more than the 2 partitions that records come from: make --shards smaller");
+        insta::assert_snapshot!(why, @"3 shards are more than the 2 partitions that records come from, or than 256: make --shards smaller");
     }
 
     #[test]
@@ -376,7 +408,7 @@ mod tests {
         let (_folder, report) = folder();
         insta::assert_snapshot!(
             Plan::read(&report, &asked("10")).unwrap_err().to_string().replace(&report.with_file_name("").display().to_string(), ""),
-            @"load-plan.json is not there: plan the load first, with --plan-only --shards N and the same --report"
+            @"report-plan.json is not there: plan the load first, with --plan-only --shards N and the same --report"
         );
         let planned = plan(&[5, 6], 0, 2).unwrap();
         planned.write(&report).unwrap();

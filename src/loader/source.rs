@@ -32,6 +32,9 @@ const LEAST_ROOM: usize = 256 << 10;
 /// The most that one answer may carry. Batches keep their answer's memory until all of it is used.
 const ANSWER: i32 = 4 << 20;
 
+/// Batches below this size are copied out of their answer, in bytes.
+const SMALL: usize = 64 << 10;
+
 /// How long a broker may wait for records to come.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -120,6 +123,7 @@ impl Reader {
             topic: topic.name,
             room: room.clone(),
             patience,
+            answers: 0,
             words: String::new(),
             looking: false,
         };
@@ -214,13 +218,27 @@ struct Feed {
     queued: Arc<AtomicUsize>,
     /// Since when nothing came though there was room.
     dry: Option<Instant>,
+    /// Whether a broker has not answered yet for it: two answers would be about the same records.
+    asked: bool,
+    /// When records came last, as the number of the answer.
+    served: u64,
 }
 
 impl Feed {
     fn new(stretch: Stretch, rounds: u64, sender: mpsc::UnboundedSender<Fetched>, queued: Arc<AtomicUsize>) -> Self {
         let rounds = if stretch.start < stretch.stop { rounds } else { 0 };
         let sender = (rounds > 0).then_some(sender);
-        Self { stretch, rounds, next: stretch.start, aborted: BTreeSet::new(), sender, queued, dry: None }
+        Self {
+            stretch,
+            rounds,
+            next: stretch.start,
+            aborted: BTreeSet::new(),
+            sender,
+            queued,
+            dry: None,
+            asked: false,
+            served: 0,
+        }
     }
 
     /// Takes what a broker gave, and leaves out what a read_committed consumer must not see.
@@ -235,10 +253,11 @@ impl Feed {
                 continue;
             }
             self.next = batch.next_offset();
-            self.dry = None;
             self.note_aborts(&mut aborts, batch.last_offset());
             if self.visible(&batch)? && batch.base_offset() < self.stretch.stop {
                 self.queued.fetch_add(batch.len(), Ordering::Relaxed);
+                // A small batch must not keep the whole answer's memory.
+                let batch = if batch.len() < SMALL { batch.detached() } else { batch };
                 let fetched = Fetched { batch, start: self.stretch.start, stop: self.stretch.stop };
                 // Nobody reads any more when the load is ending.
                 let _ = self.sender.as_ref().map(|sender| sender.send(fetched));
@@ -288,6 +307,8 @@ struct Fetcher {
     quota: usize,
     room: Arc<Notify>,
     patience: Duration,
+    /// How many answers brought records.
+    answers: u64,
     /// What went wrong last.
     words: String,
     /// Whether the leaders are being looked for.
@@ -339,12 +360,15 @@ impl Fetcher {
             }
             let leader = self.leaders.get(&feed.stretch.partition).copied().unwrap_or(-1);
             feed.dry.get_or_insert_with(Instant::now);
-            if leader >= 0 && !busy.contains(&leader) {
+            if leader >= 0 && !busy.contains(&leader) && !feed.asked {
                 wanted.entry(leader).or_default().push(index);
             }
         }
-        for (leader, about) in wanted {
+        for (leader, mut about) in wanted {
             busy.insert(leader);
+            // A broker fills its answer in the order of the question: whoever got something last has to wait.
+            about.sort_by_key(|&index| self.feeds[index].served);
+            about.iter().for_each(|&index| self.feeds[index].asked = true);
             let (cluster, request) = (self.cluster.clone(), self.request(&about));
             // A broker that is gone without a word has been replaced by then.
             let limit = self.patience / 2;
@@ -380,6 +404,7 @@ impl Fetcher {
 
     /// Takes an answer; an error is one that does not heal.
     fn answered(&mut self, about: &[usize], answer: Result<FetchResponse, kafka::Error>) -> Result<(), Error> {
+        about.iter().for_each(|&index| self.feeds[index].asked = false);
         match answer {
             Ok(response) if response.error_code != 0 => {
                 about.iter().try_for_each(|&index| self.refused(index, response.error_code))
@@ -387,6 +412,7 @@ impl Fetcher {
             Ok(response) => {
                 let given = response.responses.into_iter().flat_map(|topic| topic.partitions);
                 let mut given: BTreeMap<i32, PartitionData> = given.map(|data| (data.partition_index, data)).collect();
+                self.note_served(about, &given);
                 about.iter().try_for_each(|&index| match given.remove(&self.feeds[index].stretch.partition) {
                     Some(data) => self.given(index, data),
                     None => Ok(()),
@@ -399,6 +425,19 @@ impl Fetcher {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A broker that gives records of one partition is not silent about the others: their turn comes.
+    fn note_served(&mut self, about: &[usize], given: &BTreeMap<i32, PartitionData>) {
+        let records = |index: usize| given.get(&self.feeds[index].stretch.partition)?.records.as_ref();
+        let served: Vec<usize> =
+            about.iter().copied().filter(|&index| records(index).is_some_and(|records| !records.is_empty())).collect();
+        if served.is_empty() {
+            return;
+        }
+        self.answers += 1;
+        about.iter().for_each(|&index| self.feeds[index].dry = None);
+        served.into_iter().for_each(|index| self.feeds[index].served = self.answers);
     }
 
     /// Takes what came of one partition.

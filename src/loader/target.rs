@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::batch::{self, Builder};
 use super::gauge::Gauge;
-use super::{Error, histogram, micros};
+use super::{Cancel, Error, histogram, micros};
 use crate::kafka::{self, Broker, Cluster, Topic};
 
 /// The most memory for records that are handed over and not yet acknowledged.
@@ -38,6 +38,9 @@ const FLIGHTS: usize = 5;
 
 /// How long to wait before what failed is tried again.
 const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long records in flight may take when the load was stopped.
+const STOP_FLUSH: Duration = Duration::from_secs(5);
 
 /// How long the broker may wait for its replicas.
 const REPLICATION: Duration = Duration::from_secs(10);
@@ -237,7 +240,6 @@ impl Writer {
             fail,
             words: String::new(),
             looking: false,
-            rerouted: false,
         };
         let task = tokio::spawn(sender.run(incoming, end));
         Self { parcels, room: Arc::new(Semaphore::new(QUEUE)), broken, deadline, task }
@@ -267,11 +269,20 @@ impl Writer {
         *self.broken.borrow()
     }
 
-    /// Waits until all that was handed over is acknowledged or has failed, at most so long; what was counted by then.
-    pub async fn finish(self, limit: Duration) -> Result<Tally, Error> {
+    /// Waits until all that was handed over is acknowledged or has failed, for a while only when the load is cancelled;
+    /// what was counted by then.
+    pub async fn finish(self, patience: Duration, cancel: &Cancel) -> Result<Tally, Error> {
         drop(self.parcels);
-        self.deadline.send_replace(Some(Instant::now() + limit));
-        self.task.await.map_err(|_| Error::Vanished)
+        let mut task = self.task;
+        // It gives up by itself when a partition takes nothing for too long.
+        let tally = tokio::select! {
+            tally = &mut task => tally,
+            () = cancel.wait() => {
+                self.deadline.send_replace(Some(Instant::now() + STOP_FLUSH.min(patience)));
+                task.await
+            }
+        };
+        tally.map_err(|_| Error::Vanished)
     }
 }
 
@@ -357,8 +368,6 @@ struct Sender {
     words: String,
     /// Whether the leaders are being looked for.
     looking: bool,
-    /// Whether another way was tried since the last acknowledgement.
-    rerouted: bool,
 }
 
 impl Sender {
@@ -438,9 +447,11 @@ impl Sender {
                 let Some(Some(link)) = self.links.get(&broker) else { continue };
                 *self.flights.entry(broker).or_default() += 1;
                 // In line by now: requests leave in this order.
-                let answer = link.call(self.request(&parcels));
+                let (link, answer) = (link.clone(), link.call(self.request(&parcels)));
+                // A broker that is gone without a word has been replaced by then.
+                let limit = self.patience / 2;
                 events.spawn(async move {
-                    let answer = answer.await;
+                    let answer = link.within(limit, answer).await;
                     Event::Answer(broker, parcels, Instant::now(), answer)
                 });
             }
@@ -548,7 +559,6 @@ impl Sender {
     fn acknowledged(&mut self, parcel: &Parcel, base_offset: i64, at: Instant) {
         let lane = &mut self.lanes[parcel.partition];
         lane.careful &= lane.flying > 0;
-        self.rerouted = false;
         lane.since = (!lane.idle()).then_some(at);
         self.tally.count(lane.number, parcel, base_offset, self.start, at, self.measured);
         self.gauge.set_acked(self.tally.acked);
@@ -592,7 +602,7 @@ impl Sender {
         }
     }
 
-    /// Tries another way when a partition has taken nothing for long, and gives up when it was too long.
+    /// Gives up when a partition has taken nothing for too long.
     fn impatience(&mut self) {
         let waited = |lane: &Lane| lane.since.map_or(Duration::ZERO, |since| since.elapsed());
         let Some(lane) = self.lanes.iter().max_by_key(|lane| waited(lane)) else { return };
@@ -600,12 +610,6 @@ impl Sender {
             let why = if self.words.is_empty() { "no answer" } else { &self.words };
             let words = format!("partition {} took nothing for {} s: {why}", lane.number, self.patience.as_secs());
             self.give_up(words);
-        } else if waited(lane) > self.patience / 2 && !self.rerouted {
-            // A broker that is gone without a word has been replaced by now.
-            self.rerouted = true;
-            if let Some(Some(link)) = self.links.get(&lane.leader) {
-                link.give_up(&format!("no answer for {} s", self.patience.as_secs() / 2));
-            }
         }
     }
 

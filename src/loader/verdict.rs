@@ -38,7 +38,9 @@ pub fn judge(planned: Planned, outcome: &Outcome, sight: Sight<'_>) -> Verdict {
     let mut numbers = format!("{planned} planned, {read} read, {acked} acknowledged");
     let visible = match sight {
         Sight::Never => {
-            return Verdict { status: Status::Inconclusive, cause: format!("ended early: {numbers}") };
+            let whole = outcome.read == planned + warm_up && outcome.acked == outcome.read;
+            let why = if whole { "what is visible in the target was not counted" } else { "ended early" };
+            return Verdict { status: Status::Inconclusive, cause: format!("{why}: {numbers}") };
         }
         Sight::Later => None,
         Sight::Counted(visible) => {
@@ -48,7 +50,7 @@ pub fn judge(planned: Planned, outcome: &Outcome, sight: Sight<'_>) -> Verdict {
     };
     let seen = visible.map_or(outcome.acked, |visible| visible.ours);
     if [outcome.read, outcome.acked, seen].iter().any(|&count| count != planned + warm_up) {
-        let lacking = visible.map_or_else(String::new, |visible| lacking(&visible.differing));
+        let lacking = visible.map_or_else(String::new, lacking);
         return Verdict { status: Status::Fail, cause: format!("the counts differ: {numbers}{lacking}") };
     }
     if let Some(others) = visible.map(|visible| visible.others).filter(|others| *others > 0) {
@@ -92,12 +94,16 @@ fn culprit(source: Duration, target: Duration) -> String {
     }
 }
 
-fn lacking(partitions: &[i32]) -> String {
-    if partitions.is_empty() {
-        return String::new();
+fn lacking(visible: &Visible) -> String {
+    let listed = |partitions: &[i32]| partitions.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+    match (visible.differing.as_slice(), visible.deleted.as_slice()) {
+        ([], _) => String::new(),
+        (differing, []) => format!("; records are missing in the target's partitions {}", listed(differing)),
+        (_, deleted) => format!(
+            "; the target's retention has deleted records in partitions {} meanwhile, by their old timestamps: set its retention.ms=-1",
+            listed(deleted)
+        ),
     }
-    let numbers: Vec<String> = partitions.iter().map(i32::to_string).collect();
-    format!("; records are missing in the target's partitions {}", numbers.join(", "))
 }
 
 #[cfg(test)]
@@ -115,7 +121,7 @@ mod tests {
     }
 
     fn seen(ours: u64, others: u64) -> Visible {
-        Visible { ours, others, differing: if ours < 100 { vec![1, 3] } else { vec![] } }
+        Visible { ours, others, differing: if ours < 100 { vec![1, 3] } else { vec![] }, deleted: Vec::new() }
     }
 
     fn said(verdict: Verdict) -> String {
@@ -132,6 +138,13 @@ mod tests {
     fn counts_that_differ_fail_with_the_numbers_and_the_partitions() {
         let verdict = of(&outcome(100, 100, 0), Sight::Counted(&seen(98, 0)));
         insta::assert_snapshot!(said(verdict), @"fail: the counts differ: 100 planned, 100 read, 100 acknowledged, 98 visible; records are missing in the target's partitions 1, 3");
+    }
+
+    #[test]
+    fn what_retention_deleted_is_said_to_be() {
+        let deleted = Visible { deleted: vec![3], ..seen(98, 0) };
+        let verdict = of(&outcome(100, 100, 0), Sight::Counted(&deleted));
+        insta::assert_snapshot!(said(verdict), @"fail: the counts differ: 100 planned, 100 read, 100 acknowledged, 98 visible; the target's retention has deleted records in partitions 3 meanwhile, by their old timestamps: set its retention.ms=-1");
     }
 
     #[test]
@@ -159,6 +172,8 @@ mod tests {
     fn a_load_that_ended_early_is_never_a_pass() {
         let verdict = of(&outcome(60, 50, 0), Sight::Never);
         insta::assert_snapshot!(said(verdict), @"inconclusive: ended early: 100 planned, 60 read, 50 acknowledged");
+        let verdict = of(&outcome(100, 100, 0), Sight::Never);
+        insta::assert_snapshot!(said(verdict), @"inconclusive: what is visible in the target was not counted: 100 planned, 100 read, 100 acknowledged");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Visible {
     pub others: u64,
     /// Partitions in which not as many are visible as were acknowledged.
     pub differing: Vec<i32>,
+    /// Partitions of which records were deleted since the load began.
+    pub deleted: Vec<i32>,
 }
 
 /// Counts what is visible of a load. `before` are the target's bounds from before it.
@@ -37,12 +39,13 @@ pub async fn count(
     patience: Duration,
 ) -> Result<Visible, Error> {
     let deadline = Instant::now() + APPEAR;
-    let (topic, grown) = loop {
+    let (topic, after, grown) = loop {
         let topic = cluster.topic(topic).await?;
-        let grown = growth(before, &cluster.bounds(&topic).await?);
+        let after = cluster.bounds(&topic).await?;
+        let grown = growth(before, &after);
         let appeared = grown.iter().all(|stretch| length(stretch) >= landed(outcome, stretch).acked);
         if appeared || Instant::now() >= deadline {
-            break (topic, grown);
+            break (topic, after, grown);
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
@@ -51,7 +54,7 @@ pub async fn count(
     }
     let grown: Vec<(Stretch, u64)> = grown.into_iter().map(|stretch| (stretch, 1)).collect();
     let mut reader = Reader::open(cluster, topic, &grown, patience);
-    let mut visible = Visible::default();
+    let mut visible = Visible { deleted: deleted(before, &after), ..Visible::default() };
     for (index, (stretch, _)) in grown.iter().enumerate() {
         let (mut ours, mut others) = (0, 0);
         while let Some(fetched) = reader.next(index).await? {
@@ -68,11 +71,21 @@ pub async fn count(
     Ok(visible)
 }
 
-/// From each partition's old end to its new one. A partition that is new began empty.
+/// Where a partition ended before the load. One that is new began empty.
+fn old_end(before: &[Bounds], partition: i32) -> i64 {
+    before.iter().find(|old| old.partition == partition).map_or(0, |old| old.high)
+}
+
+/// The partitions that now begin behind where they ended.
+fn deleted(before: &[Bounds], after: &[Bounds]) -> Vec<i32> {
+    let gone = after.iter().filter(|new| new.low > old_end(before, new.partition));
+    gone.map(|new| new.partition).collect()
+}
+
+/// From each partition's old end to its new one.
 fn growth(before: &[Bounds], after: &[Bounds]) -> Vec<Stretch> {
-    let old_end = |partition| before.iter().find(|old| old.partition == partition).map_or(0, |old| old.high);
     let stretch = |new: &Bounds| {
-        let start = old_end(new.partition).max(new.low);
+        let start = old_end(before, new.partition).max(new.low);
         Stretch { partition: new.partition, start, stop: new.high }
     };
     after.iter().map(stretch).collect()

@@ -149,6 +149,9 @@ fn shards_of_a_matrix_share_a_load() {
             param["value"] = value.clone();
         }
     }
+    // Both shards must find room on a node with two cores.
+    run["spec"]["taskRunSpecs"] =
+        json!([{"pipelineTaskName": "load", "computeResources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]);
     let done = done(&bench, run, "reports/sharded");
     assert_eq!((&done["records"], &done["load-verdict"]), (&json!("3600"), &json!("pass")), "{done}");
     let load =

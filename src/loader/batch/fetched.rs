@@ -92,6 +92,11 @@ impl Batch {
         Ok(Self { header, codec, bytes })
     }
 
+    /// The same batch in memory of its own.
+    pub fn detached(self) -> Self {
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+    }
+
     /// The offset of its first record, or of where that was before compaction.
     pub fn base_offset(&self) -> i64 {
         self.header.base_offset

@@ -185,7 +185,7 @@ mod tests {
                 "volumes": [{"name": "tmp", "emptyDir": {}}],
             },
         });
-        let run = json!({"metadata": {"generateName": "t-"}, "spec": {
+        let run = json!({"kind": "TaskRun", "metadata": {"generateName": "t-"}, "spec": {
             "taskRef": {"name": "t"},
             "params": [{"name": "jar", "value": "a.jar"}],
             "workspaces": [{"name": "report", "emptyDir": {}}],
