@@ -3,11 +3,19 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[expect(dead_code, reason = "every test program uses its own part of it")]
+mod common;
+#[expect(dead_code, reason = "this broker is neither killed nor stopped")]
+#[path = "common/process.rs"]
+mod process;
+
 use std::fmt::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
+
+use clap::Parser;
+use common::{Record, producer, read_all, write};
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
@@ -16,7 +24,11 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
+use process::{Node, free_ports};
 use streamgauge::kafka::{Cluster, Connection, Error};
+use streamgauge::loader::{self, Args};
+use streamgauge::report::{self, Status};
+use streamgauge::step::{Exit, Step};
 use tempfile::TempDir;
 
 /// How long the broker may take to start: machines are slow and busy.
@@ -66,11 +78,6 @@ listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
 listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
 "#;
 
-const LOG4J: &str = "Configuration:
-  Appenders: { Console: { name: OUT, PatternLayout: { pattern: \"%d %p %m%n\" } } }
-  Loggers: { Root: { level: WARN, AppenderRef: { ref: OUT } } }
-";
-
 /// A certificate and its key.
 struct Signed {
     certificate: X509,
@@ -112,44 +119,26 @@ impl Signed {
 
 /// A broker with all the listeners; it ends with this.
 struct Broker {
+    node: Node,
     dir: TempDir,
-    process: Child,
     ports: Vec<(&'static str, u16)>,
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // Nothing of it is needed any more, so there is no time to be polite.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Broker {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let ports = free_ports();
+        let names = LISTENERS.map(|(name, _)| name).into_iter().chain(["CONTROLLER"]);
+        let ports: Vec<_> = names.zip(free_ports(LISTENERS.len() + 1)).collect();
         certificates(dir.path());
         let settings = settings(dir.path(), &ports);
-        std::fs::write(dir.path().join("server.properties"), settings).unwrap();
-        std::fs::write(dir.path().join("log4j2.yaml"), LOG4J).unwrap();
-        let format = java(dir.path(), "kafka.tools.StorageTool")
-            .args(["format", "-t", "c3RyZWFtZ2F1Z2Utc2FuZA", "-c"])
-            .arg(dir.path().join("server.properties"))
-            .args(["--add-scram", "SCRAM-SHA-256=[name=alice,password=alice256]"])
-            .args(["--add-scram", "SCRAM-SHA-512=[name=alice,password=alice512]"])
-            .output()
-            .unwrap();
-        assert!(format.status.success(), "{}", String::from_utf8_lossy(&format.stderr));
-        let log = std::fs::File::create(dir.path().join("broker.log")).unwrap();
-        let process = java(dir.path(), "kafka.Kafka")
-            .arg(dir.path().join("server.properties"))
-            .stdin(Stdio::null())
-            .stderr(log.try_clone().unwrap())
-            .stdout(log)
-            .spawn()
-            .unwrap();
-        Self { dir, process, ports }
+        let users = [
+            "--add-scram",
+            "SCRAM-SHA-256=[name=alice,password=alice256]",
+            "--add-scram",
+            "SCRAM-SHA-512=[name=alice,password=alice512]",
+        ];
+        let node = Node::start(dir.path(), "384m", &settings, &users);
+        Self { node, dir, ports }
     }
 
     fn port(&self, listener: &str) -> u16 {
@@ -177,13 +166,6 @@ impl Broker {
         let outcome = tokio::time::timeout(ANSWERED, cluster.topic(TOPIC)).await.expect("it ends in time");
         outcome.expect_err(&format!("{listener} must refuse {properties}")).to_string()
     }
-}
-
-fn free_ports() -> Vec<(&'static str, u16)> {
-    let names = LISTENERS.map(|(name, _)| name).into_iter().chain(["CONTROLLER"]);
-    // All are held until all are known, so that none comes twice.
-    let held: Vec<_> = names.map(|name| (name, TcpListener::bind("127.0.0.1:0").unwrap())).collect();
-    held.iter().map(|(name, listener)| (*name, listener.local_addr().unwrap().port())).collect()
 }
 
 fn certificates(dir: &Path) {
@@ -218,29 +200,16 @@ fn settings(dir: &Path, ports: &[(&'static str, u16)]) -> String {
     writeln!(text, "advertised.listeners={}", advertised.collect::<Vec<_>>().join(",")).unwrap();
     writeln!(text, "listener.security.protocol.map={}", protocols.join(",")).unwrap();
     writeln!(text, "controller.quorum.voters=1@{}", controller.trim_start_matches("CONTROLLER://")).unwrap();
-    writeln!(text, "log.dirs={dir}/data\nssl.keystore.location={dir}/broker.pem").unwrap();
+    writeln!(text, "ssl.keystore.location={dir}/broker.pem").unwrap();
     writeln!(text, "ssl.truststore.location={dir}/ca.pem").unwrap();
     text
-}
-
-fn java(dir: &Path, class: &str) -> Command {
-    let libraries = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("out/kafka/lib");
-    assert!(libraries.is_dir(), "no Kafka in {}: run hack/setup", libraries.display());
-    let mut java = Command::new("java");
-    java.args(["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-        .arg(format!("-Dlog4j2.configurationFile={}", dir.join("log4j2.yaml").display()))
-        .arg("-cp")
-        .arg(format!("{}/*", libraries.display()))
-        .arg(class);
-    java
 }
 
 #[tokio::test]
 async fn a_broker_is_reached_by_every_way_to_log_in_and_refusals_are_explained() {
     let broker = Broker::start();
-    let log = || std::fs::read_to_string(broker.dir.path().join("broker.log")).unwrap();
     let cluster = broker.through("PLAINTEXT", "", READY).unwrap();
-    cluster.create_topic(TOPIC, 2, 1).await.unwrap_or_else(|error| panic!("{error}\n{}", log()));
+    cluster.create_topic(TOPIC, 2, 1).await.unwrap_or_else(|error| panic!("{error}\n{}", broker.node.log()));
     every_way_to_log_in_leads_to_the_topic(&broker).await;
     refusals_say_what_to_do(&broker).await;
     names_are_checked(&broker).await;
@@ -248,6 +217,7 @@ async fn a_broker_is_reached_by_every_way_to_log_in_and_refusals_are_explained()
     a_topic_of_nearly_that_name_is_named(&broker).await;
     a_session_that_ends_is_followed_by_another(&broker).await;
     an_advertised_address_that_leads_nowhere_is_named(&broker).await;
+    a_load_goes_from_scram_to_mutual_tls(&broker).await;
 }
 
 fn plain(user: &str, password: &str) -> String {
@@ -385,4 +355,44 @@ async fn an_advertised_address_that_leads_nowhere_is_named(broker: &Broker) {
         "{said}"
     );
     assert!(said.contains("advertised.listeners"), "{said}");
+}
+
+async fn a_load_goes_from_scram_to_mutual_tls(broker: &Broker) {
+    let cluster = broker.through("PLAINTEXT", "", ANSWERED).unwrap();
+    for topic in ["tls-source", "tls-target"] {
+        cluster.create_topic(topic, 2, 1).await.unwrap();
+    }
+    let at = |listener| format!("127.0.0.1:{}", broker.port(listener));
+    // By their timestamps, such as Record::new gives them, the broker would delete them.
+    let now = jiff::Timestamp::now().as_millisecond();
+    let records = (0..1000).map(|number| Record { timestamp: Some(now), ..Record::new(number as i32 % 2, number) });
+    write(&producer(&at("PLAINTEXT"), &[]), "tls-source", &records.collect::<Vec<_>>());
+    let file = |name: &str, properties: String| {
+        std::fs::write(broker.dir.path().join(name), properties).unwrap();
+        broker.path(name)
+    };
+    let key = format!("ssl.keystore.type=PEM\nssl.keystore.location={}\n", broker.path("alice.pem"));
+    let report = broker.path("report.json");
+    let args = Args::try_parse_from([
+        "deploy-dataloader",
+        &format!("--source-bootstrap-servers={}", at("SCRAM")),
+        &format!("--source-config={}", file("source.properties", scram(broker, "SCRAM-SHA-512", "alice512"))),
+        "--source-topic=tls-source",
+        &format!("--target-bootstrap-servers={}", at("MTLS")),
+        &format!("--target-config={}", file("target.properties", tls(broker, "ca.p12") + &key)),
+        "--target-topic=tls-target",
+        &format!("--report={report}"),
+        "--duration-min=0.033333",
+        "--data-count-per-second=500",
+        "--late-after=30s",
+    ]);
+    let args = args.unwrap();
+    let step = Step::new(args.step.clone());
+    let outcome = loader::run(args, &step).await;
+    assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
+    let load = report::read(Path::new(&report)).unwrap().unwrap().load.unwrap();
+    assert_eq!((load.planned, load.read, load.acked, load.visible), (1000, 1000, 1000, 1000));
+    assert_eq!(load.verdict.unwrap().status, Status::Pass);
+    let [source, target] = ["tls-source", "tls-target"].map(|topic| read_all(&at("PLAINTEXT"), topic));
+    assert!(target == source, "records are lost, doubled or changed");
 }

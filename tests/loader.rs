@@ -8,8 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
+use bytes::{Bytes, BytesMut};
 use clap::Parser;
-use common::{Record, broker, create_topic, producer, read_all, write};
+use common::{Record, broker, create_topic, create_topic_with, producer, read_all, write};
+use jiff::Timestamp;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{FetchRequest, ProduceRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::records::{
+    Compression, Record as Raw, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
+use streamgauge::kafka::{self, Cluster, Connection};
 use streamgauge::loader::{Args, run};
 use streamgauge::report::{self, Load};
 use streamgauge::step::{Exit, Failure, Step};
@@ -460,4 +470,193 @@ async fn a_second_load_in_one_run_is_refused_before_anything_is_sent() {
     assert_done(&first);
     assert_eq!(after.load().acked, 300);
     assert_eq!(total(&read_all(&broker(), &target)), 300);
+}
+
+#[tokio::test]
+async fn a_load_begins_at_the_first_records_from_a_time_on() {
+    // A record each millisecond from 2023-11-14T22:13:20Z on.
+    let source = source(&[60, 30]).await;
+    for (from, count, expected) in [
+        ("--from=2023-11-14T22:13:20.0191Z", 20, [(0, 20..36), (1, 20..24)].as_slice()),
+        ("--from=2023-11-14T22:13:20.045Z", 10, &[(0, 45..55)]),
+    ] {
+        let target = target(2).await;
+        let rate = format!("--data-count-per-second={}", f64::from(count) / 0.6);
+        assert_done(&load(&source, &target, &["--duration-min=0.01", &rate, from]).await);
+        let stretch = |(partition, stretch): &(i32, Range<usize>)| {
+            (*partition, stretch.clone().map(|number| Record::new(*partition, number)).collect())
+        };
+        assert_eq!(read_all(&broker(), &target), expected.iter().map(stretch).collect(), "{from}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_without_records_is_refused() {
+    let (source, target) = (source(&[60, 30]).await, target(2).await);
+    let refused = async |flags: &[&str]| load(&source, &target, flags).await.failure(&[(&source, "SOURCE")]);
+    let after = "--from=2023-11-14T22:13:20.060Z";
+    let scheduled = ["--duration-min=0.01", "--data-count-per-second=100"];
+    insta::assert_snapshot!(refused(&[&scheduled[..], &[after]].concat()).await, @r#"2: source topic "SOURCE" holds no records in the range asked for"#);
+    let short = [&scheduled[..], &["--from=2023-11-14T22:13:20.025Z"]].concat();
+    insta::assert_snapshot!(refused(&short).await, @r#"2: source topic "SOURCE" holds at most 40 records, 60 are asked for; --duration-min 0.006 would fit at 100 records/s, or send some twice with --repeat"#);
+    let replay = ["--duration-min=1", "--profile=replay:1"];
+    insta::assert_snapshot!(refused(&[&replay[..], &[after]].concat()).await, @r#"2: source topic "SOURCE" holds no records in the range asked for"#);
+    let before = "--from=2023-11-14T22:12:20Z";
+    insta::assert_snapshot!(refused(&[&replay[..], &[before]].concat()).await, @r#"2: source topic "SOURCE" holds no records in the range asked for"#);
+    // Years ago by now.
+    insta::assert_snapshot!(refused(&replay).await, @r#"2: source topic "SOURCE" holds no records in the range asked for"#);
+    let offset = [&replay[..], &["--from=offset:3"]].concat();
+    insta::assert_snapshot!(refused(&offset).await, @"2: --profile replay takes the records of a stretch of time: let it begin with --from last, or with a time");
+    assert_eq!(total(&read_all(&broker(), &target)), 0);
+}
+
+/// A partition's records with these timestamps.
+fn timed(partition: i32, timestamps: impl Iterator<Item = i64>) -> Vec<Record> {
+    let record = |(number, timestamp)| Record { timestamp: Some(timestamp), ..Record::new(partition, number) };
+    timestamps.enumerate().map(record).collect()
+}
+
+/// Replays part of a topic that holds these records. Exactly those from `stretch` must come (Unix milliseconds, without
+/// its end), `speed` times as fast as they were written: none too early, and none later than the load itself tells.
+async fn assert_replayed(written: &[Record], stretch: Range<i64>, speed: i64, flags: &[&str]) {
+    let source = create_topic(&broker(), "source", 2).await;
+    // Here a record's timestamp tells when it came.
+    let target = create_topic_with(&broker(), "target", 2, &[("message.timestamp.type", "LogAppendTime")]).await;
+    write(&producer(&broker(), &[]), &source, written);
+    let profile = format!("--profile=replay:{speed}");
+    let ran = load(&source, &target, &[flags, &[&profile, "--late-after=30s"]].concat()).await;
+    assert_done(&ran);
+    let load = ran.load();
+    let expected: Vec<&Record> = written.iter().filter(|record| stretch.contains(&record.timestamp.unwrap())).collect();
+    let all = expected.len() as u64;
+    assert_eq!((load.planned, load.read, load.acked, load.visible), (all, all, all, all));
+    let first = expected.iter().filter_map(|record| record.timestamp).min().unwrap();
+    let due = |record: &Record| (record.timestamp.unwrap() - first) / speed;
+    let (window, latency) = (load.window.unwrap(), load.latency.unwrap().max.ceil() as i64);
+    let start = window.start.as_millisecond();
+    let arrived: Vec<Record> = read_all(&broker(), &target).into_values().flatten().collect();
+    assert_eq!(arrived.len(), expected.len());
+    for (copied, record) in arrived.iter().zip(&expected) {
+        assert_eq!(&Record { timestamp: record.timestamp, ..copied.clone() }, *record);
+        // Two clocks are read, in whole milliseconds.
+        let late = copied.timestamp.unwrap() - start - due(record);
+        assert!((-2..=latency + 2).contains(&late), "{record:?} came {late} ms late of {latency}");
+    }
+    let length = window.end.duration_since(window.start).as_millis() as i64;
+    let last = expected.iter().map(|record| due(record)).max().unwrap();
+    assert!((last..=last + latency).contains(&length), "{length} ms of {last}");
+}
+
+#[tokio::test]
+async fn a_replay_keeps_the_distances_of_a_stretch_of_time() {
+    let zero = 1_700_000_000_000;
+    // One partition is steady, the other has ten records at once each second.
+    let steady = timed(0, (0..200).map(|number| zero + number * 100));
+    let bursts = timed(1, (0..200).map(|number| zero + number / 10 * 1000));
+    // Three seconds at four times the speed.
+    let stretch = zero + 5000..zero + 17_000;
+    let from = format!("--from={}", Timestamp::from_millisecond(stretch.start).unwrap());
+    assert_replayed(&[steady, bursts].concat(), stretch, 4, &["--duration-min=0.05", &from]).await;
+}
+
+#[tokio::test]
+async fn a_replay_of_the_last_records_is_one_of_the_last_stretch_of_time() {
+    let now = Timestamp::now().as_millisecond();
+    // A record each minute, the partitions half a minute apart. The last 20 minutes are replayed, and the nearest records
+    // lie 20 s within them and 10 s before them: the load may begin a little later than now.
+    let ages = |newest: i64| (0..30).rev().map(move |number| now - newest - number * 60_000);
+    let written = [timed(0, ages(10_000)), timed(1, ages(40_000))].concat();
+    assert_replayed(&written, now - 1_200_000..now, 400, &["--duration-min=0.05", "--from=last"]).await;
+}
+
+/// A record's timestamp, key, value and headers: librdkafka can neither write nor read the timestamps 0 and -1 (none).
+type Plain = (i64, Option<Bytes>, Option<Bytes>, Vec<(String, Option<Bytes>)>);
+
+fn topic_name(topic: &str) -> TopicName {
+    TopicName(StrBytes::from_string(topic.to_owned()))
+}
+
+/// The leader of a topic's partitions on a cluster of one.
+async fn leader(topic: &str) -> kafka::Broker {
+    let cluster = Cluster::new(&Connection::new("source", &broker(), None).unwrap(), common::DEADLINE).unwrap();
+    let number = cluster.topic(topic).await.unwrap().partitions[0].leader;
+    cluster.broker(number).await.unwrap()
+}
+
+/// Writes a batch of records with these timestamps.
+async fn write_timestamps(topic: &str, partition: i32, timestamps: &[i64]) {
+    let record = |(number, &timestamp): (i64, &i64)| Raw {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: -1,
+        producer_epoch: -1,
+        timestamp_type: TimestampType::Creation,
+        offset: number,
+        sequence: number as i32,
+        timestamp,
+        key: Some(Bytes::from(format!("key-{number}"))),
+        value: Some(Bytes::from(format!("value-{number} of {timestamps:?}"))),
+        headers: [(StrBytes::from_static_str("h"), None)].into_iter().collect(),
+    };
+    let batch: Vec<Raw> = (0..).zip(timestamps).map(record).collect();
+    let mut bytes = BytesMut::new();
+    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+    RecordBatchEncoder::encode(&mut bytes, &batch, &options).unwrap();
+    let data = PartitionProduceData::default().with_index(partition).with_records(Some(bytes.freeze()));
+    let data = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![data]);
+    let answer = leader(topic).await.call(request).await.unwrap();
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+}
+
+/// All that a partition holds.
+async fn read_plain(topic: &str, partition: i32) -> Vec<Plain> {
+    let leader = leader(topic).await;
+    let (mut read, mut next) = (Vec::new(), 0);
+    loop {
+        let asked = FetchPartition::default().with_partition(partition).with_fetch_offset(next);
+        let asked = asked.with_partition_max_bytes(1 << 20);
+        let topic = FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![asked]);
+        let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(vec![topic]);
+        let answer = leader.call(request).await.unwrap();
+        let data = &answer.responses[0].partitions[0];
+        assert_eq!(data.error_code, 0);
+        let mut bytes = data.records.clone().unwrap_or_default();
+        let records = RecordBatchDecoder::decode_all(&mut bytes).unwrap().into_iter().flat_map(|set| set.records);
+        for record in records.filter(|record| record.offset >= next).collect::<Vec<_>>() {
+            let headers = record.headers.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+            read.push((record.timestamp, record.key, record.value, headers));
+            next = record.offset + 1;
+        }
+        if next >= data.high_watermark {
+            return read;
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_without_a_timestamp_or_from_1970_keep_it() {
+    let source = create_topic(&broker(), "source", 2).await;
+    let batches: [(i32, &[i64]); 4] =
+        [(0, &[-1, -1]), (0, &[0, 0]), (0, &[-1, 0, 1_700_000_000_000, -1]), (1, &[0, -1])];
+    for (partition, timestamps) in batches {
+        write_timestamps(&source, partition, timestamps).await;
+    }
+    for (flag, headers) in [("--no-run-header", 1), ("--run-id=r-1", 2)] {
+        let target = target(2).await;
+        let ten = ["--duration-min=0.01", "--data-count-per-second=16.66667", flag];
+        assert_done(&load(&source, &target, &ten).await);
+        for partition in [0, 1] {
+            let (written, mut copied) = (read_plain(&source, partition).await, read_plain(&target, partition).await);
+            for (.., found) in &mut copied {
+                assert_eq!(found.len(), headers, "{flag}");
+                found.truncate(1);
+            }
+            let expected = batches.iter().filter(|(number, _)| *number == partition).flat_map(|(_, times)| *times);
+            assert!(written.iter().map(|(timestamp, ..)| timestamp).eq(expected), "{written:?}");
+            assert_eq!(copied, written, "{flag}");
+        }
+    }
 }

@@ -5,13 +5,15 @@
 
 #[expect(dead_code, reason = "every test program uses its own part of it")]
 mod common;
+#[path = "common/loading.rs"]
+mod loading;
 
-use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Record, producer, write};
+use loading::end;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -44,35 +46,7 @@ fn start(source: &str, target: &str, folder: &Path, patience: &str) -> Child {
 }
 
 fn start_load(source: &str, target: &str, folder: &Path, more: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_deploy-dataloader"))
-        .args(["--source-bootstrap-servers", source, "--source-topic", "source"])
-        .args(["--target-bootstrap-servers", target, "--target-topic", "target"])
-        .args(["--late-after", "30s"])
-        .arg(format!("--report={}", folder.join("report.json").display()))
-        .arg(format!("--result=records={}", folder.join("records").display()))
-        .args(more)
-        .env("RUST_LOG", "off")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// The exit code and stderr of a program that must end by itself.
-fn end(mut child: Child, servers: &str) -> (Option<i32>, String) {
-    let deadline = Instant::now() + DEADLINE;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-            panic!("the loader does not end");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    (status.code(), said.replace(servers, "BROKER"))
+    loading::start_load((source, "source"), (target, "target"), folder, more)
 }
 
 fn wait_for_load(servers: &str) {

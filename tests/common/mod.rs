@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -21,6 +21,10 @@ pub fn broker() -> String {
     })
 }
 
+/// Records of tests are years old by their timestamps, or of years to come: brokers would delete or refuse them.
+pub const OLD_RECORDS: [(&str, &str); 2] =
+    [("retention.ms", "-1"), ("message.timestamp.after.max.ms", "9223372036854775807")];
+
 /// A topic name that no other test uses.
 pub fn unique(name: &str) -> String {
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
@@ -28,13 +32,17 @@ pub fn unique(name: &str) -> String {
 }
 
 pub async fn create_topic(servers: &str, name: &str, partitions: i32) -> String {
+    create_topic_with(servers, name, partitions, &[]).await
+}
+
+/// Creates a topic that has these settings too.
+pub async fn create_topic_with(servers: &str, name: &str, partitions: i32, settings: &[(&str, &str)]) -> String {
     let topic = unique(name);
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
-    // Records of tests are years old by their timestamps, or of years to come: brokers would delete or refuse them.
-    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1))
-        .set("retention.ms", "-1")
-        .set("message.timestamp.after.max.ms", "9223372036854775807");
+    let new = NewTopic::new(&topic, partitions, TopicReplication::Fixed(1));
+    let new =
+        [OLD_RECORDS.as_slice(), settings].concat().into_iter().fold(new, |new, (key, value)| new.set(key, value));
     for result in admin.create_topics([&new], &AdminOptions::new()).await.unwrap() {
         result.unwrap();
     }
@@ -104,7 +112,7 @@ pub fn write(producer: &BaseProducer, topic: &str, records: &[Record]) {
         new.payload = record.value.as_deref();
         new.timestamp = record.timestamp;
         while let Err((error, back)) = producer.send(new) {
-            assert_eq!(error, KafkaError::MessageProduction(rdkafka::error::RDKafkaErrorCode::QueueFull));
+            assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             producer.poll(Duration::from_millis(10));
             new = back;
         }
@@ -158,6 +166,8 @@ pub fn read_all(servers: &str, topic: &str) -> BTreeMap<i32, Vec<Record>> {
             None => {}
             Some(Ok(message)) => read.entry(message.partition()).or_default().push(Record::read(&message.detach())),
             Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+            // Another broker of the cluster is gone.
+            Some(Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))) => {}
             Some(Err(error)) => panic!("{topic}: {error}"),
         }
     }
