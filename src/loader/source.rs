@@ -27,7 +27,7 @@ use crate::kafka::{self, Cluster, Topic};
 const READ_AHEAD: usize = 48 << 20;
 
 /// The least room of a partition: below it every batch would be a question of its own.
-const LEAST_ROOM: usize = 256 << 10;
+const LEAST_ROOM: usize = 64 << 10;
 
 /// The most that one answer may carry. Batches keep their answer's memory until all of it is used.
 const ANSWER: i32 = 4 << 20;
