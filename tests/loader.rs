@@ -384,6 +384,28 @@ async fn only_an_allowed_target_is_written_to() {
 }
 
 #[tokio::test]
+async fn records_whose_partition_the_target_lacks_are_refused() {
+    let (source, target) = (source(&[20, 20, 20]).await, target(2).await);
+    let ran = load(&source, &target, &[&LOAD_60[..], &["--partitioner=same"]].concat()).await;
+    insta::assert_snapshot!(ran.failure(&[(&*target, "TARGET")]), @r#"2: --partitioner same: "TARGET" has 2 partitions, none with the number 2 that records of the source have; leave the flag out to spread records by key, or create the topic with as many"#);
+    assert_eq!(total(&read_all(&broker(), &target)), 0);
+}
+
+#[tokio::test]
+async fn a_load_that_is_not_ready_in_time_is_refused_and_may_be_tried_again() {
+    let (source, target) = (source(&[60]).await, target(1).await);
+    let folder = tempfile::tempdir().unwrap();
+    let load_at = async |start: &str| {
+        load_with(folder.path(), flags(folder.path(), &source, &target, &[&LOAD_60[..], &[start]].concat())).await
+    };
+    let said = load_at("--start-at=2020-02-20T20:20:20Z").await.failure(&[]);
+    assert!(said.starts_with("3: the load was to begin at 2020-02-20T20:20:20Z and was not ready before 2"), "{said}");
+    assert_eq!(total(&read_all(&broker(), &target)), 0);
+    assert_done(&load_at("--start-at=").await);
+    assert_eq!(total(&read_all(&broker(), &target)), 60);
+}
+
+#[tokio::test]
 async fn a_warm_up_is_sent_and_counts_nowhere() {
     let (source, target) = (source(&[100, 60]).await, target(2).await);
     let ran = load(&source, &target, &[&LOAD_60[..], &["--warm-up=1s"]].concat()).await;
