@@ -15,6 +15,8 @@ from processes import Ran, Trouble, cpu, java, last_words, limit, process, setti
 LOADER = str(REPOSITORY / "target/release/deploy-dataloader")
 # So short that every record is due at once.
 AT_ONCE = 0.003
+# The most records a second that the loader takes.
+TOP_RATE = 1e9
 
 
 class Cell:
@@ -55,6 +57,7 @@ def names_runs():
 
 def load(cell, target, records, seconds, header=False, to=None, during=None):
     """Runs the data loader; its part of the report, and the process."""
+    seconds = max(seconds, records / TOP_RATE)
     servers = (to or cell.broker).servers
     command = [
         LOADER, "--source-topic", cell.topic, "--source-bootstrap-servers", cell.broker.servers,
