@@ -110,14 +110,13 @@ pub struct Part {
     pub errors: Vec<StepError>,
 }
 
-impl From<(String, Report)> for Part {
-    fn from((name, report): (String, Report)) -> Self {
-        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
-        Self { name, app, load, metrics, checks, verdict, errors }
-    }
-}
-
 impl Part {
+    /// The part that is in a report of its own.
+    pub fn of(name: &str, report: Report) -> Self {
+        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
+        Self { name: name.to_owned(), app, load, metrics, checks, verdict, errors }
+    }
+
     /// The part as a report of its own.
     pub fn report(&self) -> Report {
         let Self { app, load, metrics, checks, verdict, errors, .. } = self.clone();
