@@ -26,7 +26,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There is no answer.
-    #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check --rest-url")]
+    #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check {flag}")]
     Unreachable {
         /// What was wanted.
         operation: String,
@@ -34,6 +34,8 @@ pub enum Error {
         url: String,
         /// The system's words.
         words: String,
+        /// The argument that says the address.
+        flag: &'static str,
     },
     /// Flink answers, but says no.
     #[error("cannot {operation}: Flink says ({status}): {words}{hint}")]
@@ -48,7 +50,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// The answer is not Flink's.
-    #[error("cannot {operation}: what answers at {url} is not Flink's REST API: {words}; check --rest-url")]
+    #[error("cannot {operation}: what answers at {url} is not Flink's REST API: {words}; check {flag}")]
     Strange {
         /// What was wanted.
         operation: String,
@@ -56,6 +58,8 @@ pub enum Error {
         url: String,
         /// The beginning of the answer.
         words: String,
+        /// The argument that says the address.
+        flag: &'static str,
     },
     /// The HTTP client could not be made.
     #[error("cannot speak HTTP on this computer")]
