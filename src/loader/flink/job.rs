@@ -28,7 +28,10 @@ const LOOK: Duration = Duration::from_millis(250);
 const ASK: Duration = Duration::from_secs(2);
 
 /// How long a cancelled job may take to end: records under way have 5 s.
-const CANCEL: Duration = Duration::from_secs(10);
+const CANCEL: Duration = Duration::from_secs(9);
+
+/// How old Flink's picture of a job may be, and a little more.
+const PICTURE: Duration = Duration::from_secs(4);
 
 /// What came of a load that was handed to Flink.
 #[derive(Debug)]
@@ -198,10 +201,18 @@ impl Watch<'_> {
         Err(LoadError::Stopped)
     }
 
-    /// Takes what the job has told at its end.
+    /// Takes what the job has told at its end. Flink answers from a picture of the job that may be a while old
+    /// (web.refresh-interval, 3 s): the last words are in one in which the job has ended.
     async fn listen(&mut self) -> Result<(), Error> {
-        self.told = self.site.rest.accumulators(self.id).await?;
-        Ok(())
+        let deadline = Instant::now() + PICTURE;
+        loop {
+            let ended = self.site.rest.job(self.id).await?.state.is_terminal() || Instant::now() > deadline;
+            self.told = self.site.rest.accumulators(self.id).await?;
+            if ended {
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// Why it failed.
