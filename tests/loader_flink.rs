@@ -2,27 +2,28 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
 
-#[expect(dead_code, reason = "every test program uses its own part of it")]
 mod common;
 #[path = "common/loading.rs"]
 mod loading;
 #[path = "common/plain.rs"]
 mod plain;
 #[expect(dead_code, reason = "every test program uses its own part of it")]
+#[path = "common/process.rs"]
+mod process;
 #[path = "common/ran.rs"]
 mod ran;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Child;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::{DEADLINE, Record, broker, create_topic, create_topic_with, producer, read_all, unique, write};
 use jiff::Timestamp;
 use plain::{read_plain, write_timestamps};
+use process::{Node, free_ports};
 use ran::{Ran, assert_done, load, odd_records, records, source, target, total};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::{DefaultProducerContext, Producer};
+use rdkafka::producer::Producer;
 use streamgauge::flink::Rest;
 use streamgauge::flink::job::{State, Summary};
 use streamgauge::report::{self, Load};
@@ -226,28 +227,78 @@ async fn a_load_that_flink_cannot_take_is_refused_before_anything_is_sent() {
         assert!(ran.load.is_none(), "a load that was never begun may be tried again");
         ran.failure(&[(&*free.to_string(), "FLINK"), (&*source, "SOURCE")])
     };
-    insta::assert_snapshot!(refused(&[&nobody]).await, @"");
-    insta::assert_snapshot!(refused(&[&somebody, "--flink-jar=/none/job.jar"]).await, @"");
-    insta::assert_snapshot!(refused(&[&somebody, "--start-at=2020-02-20T20:20:20Z"]).await.split(" before ").next().unwrap(), @"");
+    insta::assert_snapshot!(refused(&[&nobody]).await, @"4: cannot list the jars: no answer from Flink's REST API at http://FLINK/: Connection refused (os error 111); check --flink-url");
+    insta::assert_snapshot!(refused(&[&somebody, "--flink-jar=/none/job.jar"]).await, @"2: cannot read the job's jar /none/job.jar");
+    insta::assert_snapshot!(refused(&[&somebody, "--start-at=2020-02-20T20:20:20Z"]).await.split(" before ").next().unwrap(), @"3: the load was to begin at 2020-02-20T20:20:20Z and was not ready");
     assert_eq!(total(&read_all(&broker(), &target)), 0);
 }
 
-/// A cluster that can be taken down. Its topic `source` holds 5000 records, its topic `target` is empty.
-fn fragile_cluster() -> MockCluster<'static, DefaultProducerContext> {
-    let mock = MockCluster::new(1).unwrap();
-    for topic in ["source", "target"] {
-        mock.create_topic(topic, 2, 1).unwrap();
+/// A broker of a test's own, which can be taken away.
+struct Fragile {
+    node: Node,
+    folder: tempfile::TempDir,
+    /// Where it asks for nothing.
+    open: String,
+    /// Where it asks for a password.
+    guarded: String,
+}
+
+const PASSWORD: &str = "hunter2-of-the-loader";
+
+const SERVER_PROPERTIES: &str = "\
+process.roles=broker,controller
+node.id=1
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,GUARDED:SASL_PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.name.guarded.sasl.enabled.mechanisms=PLAIN
+offsets.topic.replication.factor=1
+num.network.threads=2
+num.io.threads=2
+log.cleaner.dedupe.buffer.size=2097152
+";
+
+impl Fragile {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [open, guarded, controller] =
+            free_ports(3).try_into().map(|ports: [u16; 3]| ports.map(|port| format!("127.0.0.1:{port}"))).unwrap();
+        let listeners = format!("PLAINTEXT://{open},GUARDED://{guarded}");
+        let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+        let own = format!(
+            "{SERVER_PROPERTIES}listeners={listeners},CONTROLLER://{controller}\nadvertised.listeners={listeners}\n\
+             controller.quorum.voters=1@{controller}\n\
+             listener.name.guarded.plain.sasl.jaas.config={jaas} user_loader=\"{PASSWORD}\";\n"
+        );
+        let node = Node::start(folder.path(), "256m", &own, &[]);
+        let client = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\n\
+             sasl.jaas.config={jaas} username=\"loader\" password=\"{PASSWORD}\";\n"
+        );
+        std::fs::write(folder.path().join("client.properties"), client).unwrap();
+        let broker = Self { node, folder, open, guarded };
+        let deadline = Instant::now() + 2 * DEADLINE;
+        while tokio::net::TcpStream::connect(&broker.open).await.is_err() {
+            assert!(Instant::now() < deadline, "no broker: {}", broker.node.log());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        broker
     }
-    let records: Vec<Record> = (0..5000).map(|number| Record::new(number as i32 % 2, number)).collect();
-    write(&producer(&mock.bootstrap_servers(), &[]), "source", &records);
-    mock
+
+    /// The flags that name the settings of both sides, here and for the TaskManagers, which run on this machine too.
+    fn settings(&self) -> Vec<String> {
+        let file = self.folder.path().join("client.properties");
+        let flags = ["source-config", "target-config", "flink-source-config", "flink-target-config"];
+        flags.map(|flag| format!("--{flag}={}", file.display())).to_vec()
+    }
 }
 
 /// Starts 7500 records in 30 s, long enough to be disturbed, as a Flink job that can be told by its run.
-fn start(source: (&str, &str), target: (&str, &str), folder: &Path, run: &str) -> Child {
+fn start(source: (&str, &str), target: (&str, &str), folder: &Path, run: &str, more: &[String]) -> Child {
     let (url, run) = (format!("--flink-url={}", flink()), format!("--run-id={run}"));
     let load = ["--engine=flink", &url, "--flink-parallelism=2", "--duration-min=0.5", "--data-count-per-second=250"];
-    loading::start_load(source, target, folder, &[&load[..], &[&run, "--repeat", "--give-up-after=5s"]].concat())
+    let more: Vec<&str> = more.iter().map(String::as_str).chain([&*run, "--repeat", "--give-up-after=5s"]).collect();
+    loading::start_load(source, target, folder, &[&load[..], &more].concat())
 }
 
 /// The job of a run.
@@ -270,7 +321,7 @@ async fn end(child: Child, servers: &str) -> (Option<i32>, String) {
 async fn sigterm_cancels_the_job_and_tells_what_was_sent() {
     let (source, target, run) = (source(&[3000, 2000]).await, target(2).await, unique("run"));
     let folder = tempfile::tempdir().unwrap();
-    let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run);
+    let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run, &[]);
     common::wait_for_records(&broker(), &target, 50).await;
     let asked = Instant::now();
     let pid = nix::unistd::Pid::from_raw(child.id() as i32);
@@ -287,26 +338,37 @@ async fn sigterm_cancels_the_job_and_tells_what_was_sent() {
 }
 
 #[tokio::test]
-async fn a_job_whose_broker_dies_fails_with_its_root_cause_and_does_not_begin_again() {
-    let (mock, folder, run) = (fragile_cluster(), tempfile::tempdir().unwrap(), unique("run"));
-    let servers = mock.bootstrap_servers();
-    let child = start((&servers, "source"), (&servers, "target"), folder.path(), &run);
-    common::wait_for_records(&servers, "target", 50).await;
-    mock.broker_down(1).unwrap();
-    let (code, said) = end(child, &servers).await;
+async fn a_job_whose_broker_dies_fails_with_its_root_cause_and_tells_no_password() {
+    let (mut broker, run) = (Fragile::start().await, unique("run"));
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) =
+        (create_topic(&broker.open, "source", 2).await, create_topic(&broker.open, "target", 2).await);
+    write(&producer(&broker.open, &[]), &source, &[records(0, 600), records(1, 500)].concat());
+    let guarded = broker.guarded.clone();
+    let child = start((&guarded, &source), (&guarded, &target), folder.path(), &run, &broker.settings());
+    common::wait_for_records(&broker.open, &target, 50).await;
+    broker.node.kill();
+    let (code, said) = end(child, &guarded).await;
     assert_eq!(code, Some(4), "{said}");
-    assert_eq!(job_of(&run).await.state, State::Failed);
+    let job = job_of(&run).await;
+    assert_eq!(job.state, State::Failed);
+    assert!(said.starts_with(&format!("deploy-dataloader: Flink job {} failed: ", job.id)), "{said}");
+    assert!(said.contains("did not take every record") || said.contains("it gave nothing for 5 s"), "{said}");
     let load = report_of(folder.path());
-    assert!(said.contains(" failed: ") && said.contains("target did not take every record"), "{said}");
     assert!(said.contains(&format!("7500 planned, {} read, {} acknowledged", load.read, load.acked)), "{said}");
     assert!(load.acked >= 50 && load.acked <= load.read && load.read < 7500, "{load:?}");
+    let http = streamgauge::step::client(DEADLINE).unwrap();
+    for page in ["config", "exceptions", "accumulators", "plan"] {
+        let answer = http.get(format!("{}/jobs/{}/{page}", flink(), job.id)).send().await.unwrap();
+        assert!(!answer.text().await.unwrap().contains(PASSWORD), "{page} tells the password");
+    }
 }
 
 #[tokio::test]
 async fn a_job_that_somebody_cancels_is_no_load() {
     let (source, target, run) = (source(&[3000, 2000]).await, target(2).await, unique("run"));
     let folder = tempfile::tempdir().unwrap();
-    let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run);
+    let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run, &[]);
     common::wait_for_records(&broker(), &target, 50).await;
     Rest::new(&flink()).unwrap().cancel(&job_of(&run).await.id).await.unwrap();
     let (code, said) = end(child, &broker()).await;
