@@ -104,13 +104,17 @@ async fn both_engines_send_the_same_records_and_say_so_alike() {
 }
 
 #[tokio::test]
-async fn odd_records_arrive_untouched_without_a_run_header() {
-    let source = create_topic(&broker(), "source", 2).await;
-    write(&producer(&broker(), &[]), &source, &odd_records());
-    let target = target(2).await;
-    let five = ["--duration-min=0.01", "--data-count-per-second=8.333333", "--no-run-header", "--run-id=r-1"];
-    assert_done(&load_by_flink(&source, &target, &five).await);
-    assert_eq!(read_all(&broker(), &target), read_all(&broker(), &source));
+async fn odd_records_arrive_untouched_and_compressed_as_in_the_source() {
+    for codec in ["none", "snappy", "lz4", "zstd"] {
+        let (source, target) = (create_topic(&broker(), codec, 2).await, target(2).await);
+        write(&producer(&broker(), &[("compression.type", codec)]), &source, &odd_records());
+        let five = ["--duration-min=0.01", "--data-count-per-second=8.333333", "--no-run-header", "--run-id=r-1"];
+        let ran = load_by_flink(&source, &target, &five).await;
+        assert_done(&ran);
+        assert_eq!(read_all(&broker(), &target), read_all(&broker(), &source), "{codec}");
+        // One value is 300,000 times the same byte.
+        assert_eq!(ran.load().bytes < 100_000, codec != "none", "{codec}: {} bytes", ran.load().bytes);
+    }
 }
 
 #[tokio::test]

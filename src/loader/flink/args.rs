@@ -13,8 +13,8 @@ use crate::step::{Exit, ExitClass};
 /// The job's jar in the image.
 const IN_IMAGE: &str = "/usr/local/share/streamgauge/dataloader.jar";
 
-/// The job's jar where the sources are built.
-const BUILT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/jvm/dataloader/target/dataloader.jar");
+/// The job's jar in a checkout in which it was built.
+const BUILT: &str = "jvm/dataloader/target/dataloader.jar";
 
 /// Who carries the records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

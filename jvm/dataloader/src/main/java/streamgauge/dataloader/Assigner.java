@@ -9,6 +9,7 @@ import java.util.Set;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
+import org.apache.flink.util.FlinkRuntimeException;
 
 /** Hands each reader its partitions, and starts all of them at once when every one is ready. */
 final class Assigner implements SplitEnumerator<ShareSplit, Void> {
@@ -90,7 +91,7 @@ final class Assigner implements SplitEnumerator<ShareSplit, Void> {
     long soonest = Clock.now() + NOTICE;
     long asked = settings.startAt() * 1_000_000L;
     if (settings.startAt() > 0 && asked < Clock.now()) {
-      throw new IllegalStateException("the load was to begin earlier than all was ready: give it a later start");
+      throw new FlinkRuntimeException("the load was to begin earlier than all was ready: give it a later start");
     }
     return settings.startAt() > 0 ? asked : soonest;
   }

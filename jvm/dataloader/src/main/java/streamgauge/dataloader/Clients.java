@@ -6,8 +6,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
+import org.apache.flink.util.FlinkRuntimeException;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -27,6 +29,7 @@ final class Clients {
     properties.setProperty("auto.offset.reset", "none");
     properties.setProperty("allow.auto.create.topics", "false");
     properties.setProperty("max.poll.records", "10000");
+    properties.setProperty("fetch.max.bytes", Integer.toString(16 << 20));
     return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
   }
 
@@ -48,6 +51,13 @@ final class Clients {
     return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
   }
 
+  /** That Kafka says no, in its words; of a client that cannot be made the cause says why. */
+  static FlinkRuntimeException failure(String what, Settings.Topic topic, KafkaException error) {
+    Throwable cause = error.getCause() == null ? error : error.getCause();
+    return new FlinkRuntimeException(
+        "cannot " + what + " " + topic.name() + " of " + topic.servers() + ": " + cause.getMessage(), error);
+  }
+
   private static Properties properties(Settings.Topic topic) {
     Properties properties = new Properties();
     if (topic.config() != null) {
@@ -55,7 +65,7 @@ final class Clients {
         properties.load(file);
       } catch (IOException error) {
         // The message names the file; what it holds is nobody's business.
-        throw new IllegalStateException("the TaskManager cannot read the client's settings: " + error, error);
+        throw new FlinkRuntimeException("the TaskManager cannot read the client's settings: " + error, error);
       }
     }
     properties.setProperty("bootstrap.servers", topic.servers());

@@ -10,9 +10,11 @@ import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
 import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.util.FlinkRuntimeException;
 import org.apache.kafka.clients.producer.Callback;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
 
 /**
  * Writes to the target and counts every acknowledgement. Flink's own Kafka sink says neither when a record was
@@ -52,7 +54,7 @@ final class Delivery extends AbstractStreamOperator<Void> implements OneInputStr
     super.open();
     var task = getRuntimeContext().getTaskInfo();
     if (task.getAttemptNumber() > 0) {
-      throw new IllegalStateException("Flink restarted the job: records would be sent twice");
+      throw new FlinkRuntimeException("Flink restarted the job: records would be sent twice");
     }
     tally = new Tally(settings.lateAfter());
     outgoing = new Outgoing(settings, task.getIndexOfThisSubtask());
@@ -61,9 +63,13 @@ final class Delivery extends AbstractStreamOperator<Void> implements OneInputStr
     parts = new ListAccumulator<>();
     getRuntimeContext().addAccumulator(ACKED, acked);
     getRuntimeContext().addAccumulator(PARTS, parts);
-    producer = Clients.producer(settings);
-    // The first record must not wait for it.
-    producer.partitionsFor(settings.target().name());
+    try {
+      producer = Clients.producer(settings);
+      // The first record must not wait for it.
+      producer.partitionsFor(settings.target().name());
+    } catch (KafkaException error) {
+      throw Clients.failure("write to", settings.target(), error);
+    }
   }
 
   @Override
@@ -114,7 +120,7 @@ final class Delivery extends AbstractStreamOperator<Void> implements OneInputStr
 
   private void throwFailure() throws Exception {
     if (failure != null) {
-      throw new IllegalStateException(
+      throw new FlinkRuntimeException(
           settings.target().name() + " did not take every record: " + failure.getMessage(), failure);
     }
   }

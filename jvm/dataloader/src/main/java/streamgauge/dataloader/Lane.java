@@ -1,6 +1,7 @@
 package streamgauge.dataloader;
 
 import java.util.ArrayDeque;
+import org.apache.flink.util.FlinkRuntimeException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /** One partition of the source: what was read ahead of it, and when its next record is due. */
@@ -45,7 +46,7 @@ final class Lane {
       return;
     }
     if (record.offset() >= share.stop()) {
-      throw new IllegalStateException(
+      throw new FlinkRuntimeException(
           "cannot read " + record.topic() + ", partition " + partition() + ": planned records are not there any more");
     }
     queue.add(record);

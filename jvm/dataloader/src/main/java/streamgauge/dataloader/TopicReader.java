@@ -16,10 +16,14 @@ import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SourceReader;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.util.FlinkRuntimeException;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.InterruptException;
 import org.apache.kafka.common.header.Header;
 
 /** Reads some partitions ahead and gives each record when it is due. All but the timer happens in the task's thread. */
@@ -227,7 +231,11 @@ final class TopicReader implements SourceReader<Item, ShareSplit> {
   }
 
   private void open() {
-    consumer = Clients.consumer(settings);
+    try {
+      consumer = Clients.consumer(settings);
+    } catch (KafkaException error) {
+      throw Clients.failure("read", settings.source(), error);
+    }
     List<TopicPartition> partitions = new ArrayList<>();
     for (Share share : shares) {
       lanes.put(share.partition(), new Lane(share));
@@ -250,7 +258,7 @@ final class TopicReader implements SourceReader<Item, ShareSplit> {
     if (lanes.values().stream().allMatch(Lane::whole)) {
       return;
     }
-    var records = consumer.poll(Duration.ZERO);
+    ConsumerRecords<byte[], byte[]> records = poll();
     for (TopicPartition partition : records.partitions()) {
       Lane lane = lanes.get(partition.partition());
       records.records(partition).forEach(lane::offer);
@@ -261,8 +269,18 @@ final class TopicReader implements SourceReader<Item, ShareSplit> {
     }
     lastRecord = records.isEmpty() && room ? lastRecord : now;
     if (now - lastRecord > settings.patience() * 1_000_000L) {
-      throw new IllegalStateException(
+      throw new FlinkRuntimeException(
           "cannot read " + settings.source().name() + ": it gave nothing for " + settings.patience() / 1000 + " s");
+    }
+  }
+
+  private ConsumerRecords<byte[], byte[]> poll() {
+    try {
+      return consumer.poll(Duration.ZERO);
+    } catch (InterruptException cancelled) {
+      throw cancelled;
+    } catch (KafkaException error) {
+      throw Clients.failure("read", settings.source(), error);
     }
   }
 

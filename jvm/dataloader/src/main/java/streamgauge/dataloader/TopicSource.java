@@ -8,6 +8,7 @@ import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
 import org.apache.flink.core.io.SimpleVersionedSerializer;
+import org.apache.flink.util.FlinkRuntimeException;
 
 /**
  * The planned records of a topic, each when it is due.
@@ -29,7 +30,7 @@ record TopicSource(Settings settings) implements Source<Item, ShareSplit, Void> 
   @Override
   public SplitEnumerator<ShareSplit, Void> restoreEnumerator(
       SplitEnumeratorContext<ShareSplit> context, Void checkpoint) {
-    throw new IllegalStateException("a load cannot be restored: records would be sent twice");
+    throw new FlinkRuntimeException("a load cannot be restored: records would be sent twice");
   }
 
   @Override

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import org.apache.flink.util.FlinkRuntimeException;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.junit.jupiter.api.Test;
 
@@ -45,7 +46,7 @@ class LaneTest {
   void recordsThatAreNotThereAnyMoreAreNotReplacedByLaterOnes() {
     Lane lane = lane(new Share(0, 5, 9, 3, 3));
     lane.offer(at(6));
-    String said = assertThrows(IllegalStateException.class, () -> lane.offer(at(9))).getMessage();
+    String said = assertThrows(FlinkRuntimeException.class, () -> lane.offer(at(9))).getMessage();
     assertEquals("cannot read topic, partition 0: planned records are not there any more", said);
   }
 
