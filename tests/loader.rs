@@ -10,7 +10,6 @@ mod ran;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 
 use common::{Record, broker, create_topic, create_topic_with, producer, read_all, write};
 use jiff::Timestamp;

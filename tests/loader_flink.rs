@@ -232,8 +232,12 @@ async fn a_load_that_flink_cannot_take_is_refused_before_anything_is_sent() {
         ran.failure(&[(&*free.to_string(), "FLINK"), (&*source, "SOURCE")])
     };
     insta::assert_snapshot!(refused(&[&nobody]).await, @"4: cannot list the jars: no answer from Flink's REST API at http://FLINK/: Connection refused (os error 111); check --flink-url");
-    insta::assert_snapshot!(refused(&[&somebody, "--flink-jar=/none/job.jar"]).await, @"2: cannot read the job's jar /none/job.jar");
+    insta::assert_snapshot!(refused(&[&somebody, "--flink-jar=/none/job.jar"]).await, @r"
+    2: cannot read the job's jar /none/job.jar
+      because: No such file or directory (os error 2)
+    ");
     insta::assert_snapshot!(refused(&[&somebody, "--start-at=2020-02-20T20:20:20Z"]).await.split(" before ").next().unwrap(), @"3: the load was to begin at 2020-02-20T20:20:20Z and was not ready");
+    insta::assert_snapshot!(refused(&[&somebody, "--flink-parallelism=999"]).await, @"");
     assert_eq!(total(&read_all(&broker(), &target)), 0);
 }
 

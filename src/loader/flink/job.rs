@@ -33,6 +33,9 @@ const CANCEL: Duration = Duration::from_secs(9);
 /// How old Flink's picture of a job may be, and a little more.
 const PICTURE: Duration = Duration::from_secs(4);
 
+/// What Flink says of a job that got too few slots: none of its tasks has begun.
+const NO_ROOM: [&str; 2] = ["Could not acquire the minimum required resources", "NoResourceAvailable"];
+
 /// What came of a load that was handed to Flink.
 #[derive(Debug)]
 pub struct Carried {
@@ -73,7 +76,10 @@ pub async fn run(
     let mut watch = Watch { job, site, id: &id, told: BTreeMap::new(), silent: None };
     watch.begin(&jar, &program).await?;
     tracing::info!("Flink job {id}: {}", program::name(job));
-    let failure = watch.to_end().await.err();
+    let failure = watch.until_end().await.err();
+    if let Some(LoadError::Flink(error @ Error::NoSlots { .. })) = failure {
+        return Err(error.into());
+    }
     let parts = parts::read(&watch.told);
     let failure = failure.or_else(|| untold(&id, &parts));
     let mut outcome = parts.outcome.unwrap_or_else(|| Outcome::new(Timestamp::now()));
@@ -124,7 +130,7 @@ impl Watch<'_> {
     }
 
     /// Waits for the job's end, and asks for it when the load is to stop.
-    async fn to_end(&mut self) -> Result<(), LoadError> {
+    async fn until_end(&mut self) -> Result<(), LoadError> {
         let mut asked = Instant::now();
         let state = loop {
             let answer = self.site.rest.status(self.id).await;
@@ -222,6 +228,17 @@ impl Watch<'_> {
             Err(error) => Some(error.to_string()),
         };
         let words = words.unwrap_or_else(|| "without a word".to_owned());
-        Error::Failed { job: self.id.to_owned(), words }
+        match NO_ROOM.iter().any(|said| words.contains(said)) {
+            true => self.no_slots().await.unwrap_or(Error::Failed { job: self.id.to_owned(), words }),
+            false => Error::Failed { job: self.id.to_owned(), words },
+        }
+    }
+
+    /// What the job lacks, if Flink can tell.
+    async fn no_slots(&self) -> Option<Error> {
+        let job = self.site.rest.job(self.id).await.ok()?;
+        let slots = self.site.rest.overview().await.ok()?;
+        let needed = job.vertices.iter().map(|vertex| vertex.parallelism).max()?;
+        Some(Error::NoSlots { needed, free: slots.slots_available, total: slots.slots_total })
     }
 }

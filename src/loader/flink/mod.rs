@@ -30,6 +30,18 @@ pub enum Error {
         /// Its root cause.
         words: String,
     },
+    /// The cluster is too small for it.
+    #[error(
+        "Flink has no room for the job: it needs {needed} slots, {free} of {total} are free: give it a smaller --flink-parallelism"
+    )]
+    NoSlots {
+        /// How many it needs.
+        needed: u32,
+        /// How many are free.
+        free: u32,
+        /// How many there are.
+        total: u32,
+    },
     /// Somebody ended it.
     #[error("Flink job {job} was cancelled by somebody else")]
     Canceled {
