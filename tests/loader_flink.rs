@@ -237,7 +237,8 @@ async fn a_load_that_flink_cannot_take_is_refused_before_anything_is_sent() {
       because: No such file or directory (os error 2)
     ");
     insta::assert_snapshot!(refused(&[&somebody, "--start-at=2020-02-20T20:20:20Z"]).await.split(" before ").next().unwrap(), @"3: the load was to begin at 2020-02-20T20:20:20Z and was not ready");
-    insta::assert_snapshot!(refused(&[&somebody, "--flink-parallelism=999"]).await, @"");
+    let too_wide = refused(&[&somebody, "--flink-parallelism=999"]).await;
+    insta::assert_snapshot!(too_wide.split(" slots, ").next().unwrap(), @"4: Flink has no room for the job: it needs 999");
     assert_eq!(total(&read_all(&broker(), &target)), 0);
 }
 
