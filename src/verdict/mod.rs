@@ -368,6 +368,7 @@ mod tests {
         let (status, cause) = say(|report| {
             restart(report);
             set(report, "spout_tps", "", Some(5_000.0));
+            set(report, "busy", "transformer", Some(60.0));
         });
         assert_eq!(status, Status::Fail);
         insta::assert_snapshot!(cause, @"spout TPS 5,000/s, demanded at least 9,900/s; transformer container_3_transformer_7 restarted 12 s into the window, and 1 more event");
