@@ -77,6 +77,9 @@ pub struct Job {
     pub state: State,
     /// When it was submitted, in Unix milliseconds.
     pub start_time: i64,
+    /// When it last came into each state, in Unix milliseconds; 0 for a state that it has not been in.
+    #[serde(default)]
+    pub timestamps: BTreeMap<String, i64>,
     /// The chains of operators that run together, in the order of the data; none before it is scheduled.
     #[serde(default)]
     pub vertices: Vec<Vertex>,
@@ -138,6 +141,16 @@ impl Job {
             components
         };
         self.vertices.iter().flat_map(named).collect()
+    }
+
+    /// When it last came into this state; none when it has not been in it.
+    pub fn since(&self, state: State) -> Option<Timestamp> {
+        self.timestamps.get(&state.to_string()).filter(|at| **at > 0).map(|at| time(*at))
+    }
+
+    /// How many slots it needs where all operators share them, which is Flink's default.
+    pub fn slots(&self) -> u32 {
+        self.vertices.iter().map(|vertex| vertex.parallelism).max().unwrap_or_default()
     }
 
     /// How many subtasks it has.

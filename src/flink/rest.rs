@@ -325,6 +325,18 @@ impl Rest {
         self.ask(&operation, self.request(Method::GET, &path).query(&[("get", names.join(","))])).await
     }
 
+    /// The names of the metrics that the subtasks of a vertex have; none before Flink has collected them.
+    pub async fn vertex_metric_names(&self, job: &str, vertex: &str) -> Result<Vec<String>, Error> {
+        let path = ["jobs", job, "vertices", vertex, "subtasks", "metrics"];
+        let named: Vec<Metric> = self.get(&format!("ask for metrics of job {job}"), &path).await?;
+        Ok(named.into_iter().map(|metric| metric.id).collect())
+    }
+
+    /// The address that was given.
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -349,7 +361,7 @@ impl Rest {
         let body = answer.text().await.map_err(unreachable)?;
         understand(status.as_u16(), &body).map_err(|wrong| match wrong {
             Wrong::Refused(words) => {
-                let hint = hint(operation, &words);
+                let hint = hint(&words);
                 Error::Refused { operation: operation.to_owned(), status: status.as_u16(), words, hint }
             }
             Wrong::Strange => Error::Strange {
@@ -383,13 +395,11 @@ fn understand<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, Wrong> 
 }
 
 /// What to do about it, where Flink's words do not say.
-fn hint(operation: &str, words: &str) -> &'static str {
+fn hint(words: &str) -> &'static str {
     if words.contains("was not found in the jar file") {
         "; check --entry-class"
     } else if words.contains("savepoint-dir") || words.contains("savepoint directory") {
         "; name a directory, as --stop-with-savepoint=s3://bucket/savepoints"
-    } else if operation.starts_with("upload") && words.starts_with("Not found") {
-        "; does this cluster take jars (web.submit.enable)?"
     } else {
         ""
     }
