@@ -55,10 +55,8 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
 /// The ids of the jobs of this name that have not ended.
 async fn named(rest: &Rest, name: &str, wait: &mut Wait) -> Result<Vec<String>, Error> {
     loop {
-        match wait.forgive(rest.jobs().await)? {
-            Ok(jobs) => {
-                let alive: Vec<_> =
-                    jobs.into_iter().filter(|job| job.name == name && !job.state.is_terminal()).collect();
+        match wait.forgive(rest.alive(name).await)? {
+            Ok(alive) => {
                 if alive.is_empty() {
                     tracing::info!("job {name} was not running: nothing to delete");
                 }

@@ -1,8 +1,10 @@
 //! `deploy-flink-app`: runs a job with its settings on a session cluster and waits until it is truly running.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::builder::NonEmptyStringValueParser;
 use jiff::Timestamp;
@@ -10,9 +12,9 @@ use serde_json::{Map, Value};
 
 use super::end::{How, end, how};
 use super::events::Address;
-use super::job::{State, Summary};
+use super::job::State;
 use super::ready::{self, Wanted};
-use super::rest::{Plan, Program};
+use super::rest::{Named, Plan, Program};
 use super::wait::Wait;
 use super::{Error, Rest};
 use crate::report::App;
@@ -157,11 +159,11 @@ impl Args {
     /// Refuses all that can be known to be wrong before anything is done.
     fn check(&self) -> Result<(), Error> {
         Rest::new(&self.rest_url)?;
-        std::fs::File::open(&self.jar).map_err(|source| Error::File {
-            what: "the job's jar",
-            path: self.jar.clone(),
-            source,
-        })?;
+        check_jar(&self.jar)?;
+        self.check_config()
+    }
+
+    fn check_config(&self) -> Result<(), Error> {
         let refuse = |entry: &KeyValue, why| Err(Error::Setting { flag: "--config", value: entry.key.clone(), why });
         for (number, entry) in self.config.iter().enumerate() {
             if CLUSTERS_OWN.iter().any(|prefix| entry.key.starts_with(prefix)) {
@@ -206,14 +208,8 @@ impl Args {
         }
     }
 
-    async fn of_this_name(&self, rest: &Rest) -> Result<Vec<Summary>, Error> {
-        let mut jobs = rest.jobs().await?;
-        jobs.retain(|job| job.name == self.name && !job.state.is_terminal());
-        Ok(jobs)
-    }
-
     async fn refuse_others(&self, rest: &Rest) -> Result<(), Error> {
-        match self.of_this_name(rest).await?.into_iter().next() {
+        match rest.alive(&self.name).await?.into_iter().next() {
             Some(job) if !self.replace => {
                 Err(Error::Exists { name: self.name.clone(), at: job.started_at(), job: job.id })
             }
@@ -224,13 +220,13 @@ impl Args {
     /// Ends all jobs of the same name; returns the savepoint of the one, where that is wanted.
     async fn make_room(&self, rest: &Rest, wait: &mut Wait) -> Result<Option<String>, Error> {
         self.refuse_others(rest).await?;
-        let old = self.of_this_name(rest).await?;
+        let old = rest.alive(&self.name).await?;
         if self.stop_with_savepoint != How::Cancel && old.len() > 1 {
             return Err(Error::Several { name: self.name.clone(), count: old.len() });
         }
         let mut savepoint = None;
         for job in old {
-            tracing::info!("ending job {} ({}) of {}", job.name, job.id, job.started_at());
+            tracing::info!("ending job {} ({}) of {}", self.name, job.id, job.started_at());
             let began = Instant::now();
             savepoint = end(rest, &job.id, &self.stop_with_savepoint, wait).await?;
             let place = savepoint.as_ref().map(|place| format!(", its savepoint is {place}")).unwrap_or_default();
@@ -248,8 +244,8 @@ impl Args {
             return Err(error);
         }
         let ours = (up.job.start_time, id.to_owned());
-        let earlier = |job: &Summary| job.id != id && (job.start_time, job.id.clone()) < ours;
-        if let Some(other) = self.of_this_name(rest).await?.into_iter().find(earlier) {
+        let earlier = |job: &Named| job.id != id && (job.start_time, job.id.clone()) < ours;
+        if let Some(other) = rest.alive(&self.name).await?.into_iter().find(earlier) {
             end(rest, id, &How::Cancel, wait).await?;
             return Err(Error::Overtaken { name: self.name.clone(), at: other.started_at(), job: other.id });
         }
@@ -265,6 +261,14 @@ impl Args {
         }
         App { engine: "flink".to_owned(), name: self.name.clone(), properties, ..App::default() }
     }
+}
+
+/// Flink takes any file whose name ends in .jar, and stumbles over it later.
+fn check_jar(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File { what: "the job's jar", path: path.to_owned(), source };
+    let mut first = Vec::new();
+    File::open(path).and_then(|file| file.take(2).read_to_end(&mut first)).map_err(failed)?;
+    if first == b"PK" { Ok(()) } else { Err(Error::NotJar { path: path.to_owned() }) }
 }
 
 /// Main's arguments as a report shows them: `--key=value` and `--key value` by their keys, any other by its place.
@@ -329,13 +333,14 @@ fn update_app(step: &Step, change: impl FnOnce(&mut App)) -> Result<(), Failure>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::Parser;
 
     use super::*;
 
     fn args(more: &[&str]) -> Args {
-        let folder = env!("CARGO_MANIFEST_DIR");
-        let jar = format!("--jar={folder}/Cargo.toml");
+        let jar = "--jar=none.jar".to_owned();
         Args::parse_from([&["deploy-flink-app", "--rest-url=http://h:8081", "--name=n", jar.as_str()], more].concat())
     }
 
@@ -350,7 +355,7 @@ mod tests {
             "--config",
             "--",
         ]);
-        empty.check().unwrap();
+        empty.check_config().unwrap();
         let program = Program { job_id: None, ..empty.program().unwrap() };
         assert_eq!(serde_json::to_string(&program).unwrap(), r#"{"programArgsList":[]}"#);
         assert_eq!(empty.ready_hold.0, Duration::from_secs(10));
@@ -359,7 +364,7 @@ mod tests {
 
     #[test]
     fn settings_that_flink_would_ignore_are_refused_by_name() {
-        let refused = |more: &[&str]| args(more).check().unwrap_err().to_string();
+        let refused = |more: &[&str]| args(more).check_config().unwrap_err().to_string();
         insta::assert_snapshot!(refused(&["--config", "env.java.opts.all=-Da=b"]), @r#"--config "env.java.opts.all" cannot be used: it is a setting of the cluster's processes, which run already, so it would be ignored"#);
         insta::assert_snapshot!(refused(&["--config", "pipeline.name=x"]), @r#"--config "pipeline.name" cannot be used: the name that main gives the job wins over it"#);
         insta::assert_snapshot!(refused(&["--config", "a=1", "a=2"]), @r#"--config "a" cannot be used: it is given twice, with different values"#);
@@ -387,6 +392,15 @@ mod tests {
             shown,
             r#"{"kafka.topic":"a=b","rate":"5","v":"file","db.password":"***","argument 8":"in.csv","state.backend":"rocksdb","parallelism":2}"#
         );
+    }
+
+    #[test]
+    fn a_file_that_is_no_jar_is_refused_before_flink_sees_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(check_jar(file.path()), Err(Error::NotJar { .. })));
+        std::fs::write(file.path(), b"PK\x03\x04...").unwrap();
+        assert!(check_jar(file.path()).is_ok());
+        assert!(matches!(check_jar(Path::new("none.jar")), Err(Error::File { .. })));
     }
 
     #[test]

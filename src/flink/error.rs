@@ -29,6 +29,12 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+    /// A file that is no jar.
+    #[error("{} is not a jar", path.display())]
+    NotJar {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// There is no answer.
     #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check --rest-url")]
     Unreachable {
@@ -197,7 +203,11 @@ impl Error {
 impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Address { .. } | Self::File { .. } | Self::Setting { .. } | Self::WrongName { .. } => Exit::Usage,
+            Self::Address { .. }
+            | Self::File { .. }
+            | Self::NotJar { .. }
+            | Self::Setting { .. }
+            | Self::WrongName { .. } => Exit::Usage,
             Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Strange { .. }

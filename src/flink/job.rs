@@ -132,8 +132,8 @@ impl Vertex {
 }
 
 impl Job {
-    /// The operators as components of an application: by the names that main gave them, without those that only complete
-    /// the one before.
+    /// The operators as components of an application: by the names that main gave them, as Flink's metrics show them, without
+    /// those that only complete the one before.
     pub fn components(&self) -> Vec<Component> {
         let named = |vertex: &Vertex| {
             let components: Vec<_> =
@@ -164,13 +164,6 @@ impl Job {
     }
 }
 
-impl Summary {
-    /// When it was submitted.
-    pub fn started_at(&self) -> Timestamp {
-        time(self.start_time)
-    }
-}
-
 /// Flink makes `Source: name` of a source, `name: Writer` and `name: Committer` of a sink.
 fn component(operator: &str, parallelism: u32) -> Option<Component> {
     if operator.ends_with(": Committer") {
@@ -184,7 +177,13 @@ fn component(operator: &str, parallelism: u32) -> Option<Component> {
             None => (operator, "operator"),
         },
     };
-    Some(Component { name: name.to_owned(), kind: kind.to_owned(), parallelism, ..Component::default() })
+    let shown = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' };
+    Some(Component {
+        name: name.chars().map(shown).collect(),
+        kind: kind.to_owned(),
+        parallelism,
+        ..Component::default()
+    })
 }
 
 /// Flink's times are Unix milliseconds.
@@ -250,7 +249,7 @@ mod tests {
         let job: Job = serde_json::from_str(include_str!("../../tests/data/flink/job-running.json")).unwrap();
         let told: Vec<_> =
             job.components().into_iter().map(|c| format!("{} {} {}", c.kind, c.name, c.parallelism)).collect();
-        assert_eq!(told, ["source copy-src 4", "operator map 4", "sink copy-dst 4"]);
+        assert_eq!(told, ["source copy_src 4", "operator map 4", "sink copy_dst 4"]);
         assert_eq!((job.subtasks(), job.vertices[0].in_state("RUNNING")), (12, 4));
         assert_eq!(job.started_at().to_string(), "2026-11-23T09:09:16.976Z");
     }

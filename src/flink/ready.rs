@@ -9,6 +9,8 @@ use super::{Error, Rest};
 
 /// How long a source may have no metrics at all before it is believed to be well: Flink collects them every 10 s.
 const METRICS_LAG: Duration = Duration::from_secs(30);
+/// How long a failed job may have no exception.
+const EXCEPTIONS_LAG: Duration = Duration::from_secs(5);
 /// How many exceptions are asked for: as many as Flink keeps (web.exception-history-size).
 pub(super) const MOST_EXCEPTIONS: u32 = 16;
 
@@ -110,8 +112,14 @@ async fn look(rest: &Rest, wanted: Wanted<'_>, began: Instant) -> Result<Look, E
         Err(error) if error.is_unknown() => return Ok(Look::nothing(format!("it is {state}"))),
         job => job?,
     };
-    let exceptions = rest.exceptions(wanted.job, MOST_EXCEPTIONS).await.map_err(unknown)?;
+    let mut exceptions = rest.exceptions(wanted.job, MOST_EXCEPTIONS).await.map_err(unknown)?;
     if state.is_terminal() {
+        // Why it failed is told up to web.refresh-interval (3 s) later than that it failed.
+        let told = Instant::now();
+        while state == State::Failed && exceptions.is_empty() && told.elapsed() < EXCEPTIONS_LAG {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            exceptions = rest.exceptions(wanted.job, MOST_EXCEPTIONS).await.map_err(unknown)?;
+        }
         return Err(ended(wanted, &job, state, &exceptions, began.elapsed()));
     }
     let mut missing = Vec::new();

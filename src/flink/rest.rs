@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use openssl::sha::Sha256;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::Error;
-use super::job::{Exception, Job, State, Summary};
+use super::job::{Exception, Job, State, Summary, time};
 use super::stack::summary;
 use crate::step;
 
@@ -123,6 +124,22 @@ impl Plan {
     }
 }
 
+/// A job that was asked for by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+    /// When it was submitted, in Unix milliseconds.
+    pub start_time: i64,
+}
+
+impl Named {
+    /// When it was submitted.
+    pub fn started_at(&self) -> Timestamp {
+        time(self.start_time)
+    }
+}
+
 /// A savepoint that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Savepoint {
@@ -161,7 +178,14 @@ struct Jobs {
 }
 
 #[derive(Deserialize)]
+struct Statuses {
+    jobs: Vec<Status>,
+}
+
+#[derive(Deserialize)]
 struct Status {
+    #[serde(default)]
+    id: String,
     status: State,
 }
 
@@ -266,6 +290,23 @@ impl Rest {
     /// All jobs that the JobManager remembers.
     pub async fn jobs(&self) -> Result<Vec<Summary>, Error> {
         Ok(self.get::<Jobs>("list the jobs", &["jobs", "overview"]).await?.jobs)
+    }
+
+    /// The jobs of this name that have not ended. The overview would show those of up to 3 s ago.
+    pub async fn alive(&self, name: &str) -> Result<Vec<Named>, Error> {
+        let mut named = Vec::new();
+        for Status { id, status } in self.get::<Statuses>("list the jobs", &["jobs"]).await?.jobs {
+            if status.is_terminal() {
+                continue;
+            }
+            match self.job(&id).await {
+                Ok(job) if job.name == name => named.push(Named { id, start_time: job.start_time }),
+                Err(error) if !error.is_unknown() => return Err(error),
+                _ => {}
+            }
+        }
+        named.sort_by_key(|job| (job.start_time, job.id.clone()));
+        Ok(named)
     }
 
     /// A job; up to 3 s old.
@@ -478,6 +519,8 @@ mod tests {
         let states: Vec<_> =
             known::<Jobs>(recorded!("jobs-overview-mixed")).jobs.iter().take(3).map(|job| job.state).collect();
         assert_eq!(states, [State::Finished, State::Running, State::Canceled]);
+        let all = known::<Statuses>(recorded!("jobs")).jobs;
+        assert!(all.iter().any(|job| !job.status.is_terminal() && job.id.len() == 32));
         assert_eq!(known::<Job>(recorded!("job-failed")).state, State::Failed);
         assert!(known::<Exceptions>(recorded!("job-exceptions-none")).exception_history.entries.is_empty());
         let failed = known::<Exceptions>(recorded!("job-failed-exceptions")).exception_history.entries;
