@@ -116,12 +116,12 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let mut program = args.program()?;
     let plan = rest.plan(&jar, &program, wait.request_limit()).await?;
     args.check_name(&plan.name, "nothing was run")?;
-    tell_slots(&rest, &plan).await?;
 
     if let Some(savepoint) = args.make_room(&rest, &mut wait).await? {
         step.results().write("savepoint", &savepoint)?;
         program.savepoint_path = Some(savepoint);
     }
+    let slots = slots(&rest, &plan).await?;
     let id = program.job_id.clone().unwrap_or_default();
     let address = |restarts| Address { rest_url: args.rest_url.clone(), job: id.clone(), restarts }.to_map();
     // From here on it may run, whatever becomes of the answer: noted first, so that it is deleted in any case.
@@ -139,7 +139,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     tracing::info!("job {} is submitted as {id}", args.name);
 
     let began = Instant::now();
-    let up = args.wait(&rest, &id, &mut wait).await?;
+    let up = args.wait(&rest, &id, &slots, &mut wait).await?;
     let ready = Timestamp::now();
     tracing::info!(
         "job {} is running: {} subtasks, {:.1} s after it was submitted",
@@ -236,8 +236,8 @@ impl Args {
     }
 
     /// Waits for the job. Of two that were deployed at the same time the later one is cancelled, by its own deployment.
-    async fn wait(&self, rest: &Rest, id: &str, wait: &mut Wait) -> Result<ready::Ready, Error> {
-        let wanted = Wanted { job: id, name: &self.name, hold: self.ready_hold.0 };
+    async fn wait(&self, rest: &Rest, id: &str, slots: &str, wait: &mut Wait) -> Result<ready::Ready, Error> {
+        let wanted = Wanted { job: id, name: &self.name, slots, hold: self.ready_hold.0 };
         let up = ready::wait(rest, wanted, wait).await?;
         if let Err(error) = self.check_name(&up.job.name, "it was cancelled") {
             end(rest, id, &How::Cancel, wait).await?;
@@ -306,18 +306,16 @@ async fn clear(rest: &Rest, id: &str, wait: &mut Wait) -> Result<bool, Error> {
     }
 }
 
-/// Says when slots will be missing. That alone is no error: some clusters start TaskManagers when they are needed.
-async fn tell_slots(rest: &Rest, plan: &Plan) -> Result<(), Error> {
-    let slots = rest.overview().await?;
-    let needed = plan.slots();
-    if needed > slots.slots_total {
-        tracing::warn!(
-            "the job needs {needed} slots, the cluster has {}, {} of them free",
-            slots.slots_total,
-            slots.slots_available
-        );
+/// How many slots the job needs and the cluster has. That they are too few is no error yet: some clusters start TaskManagers when
+/// they are needed.
+async fn slots(rest: &Rest, plan: &Plan) -> Result<String, Error> {
+    let there = rest.overview().await?;
+    let (needed, total, free) = (plan.slots(), there.slots_total, there.slots_available);
+    let told = format!("it needs {needed} slots, the cluster has {total}, of which {free} were free");
+    if needed > free {
+        tracing::warn!("the job may not start: {told}");
     }
-    Ok(())
+    Ok(told)
 }
 
 /// An id for a job, so that it is known before Flink has answered.

@@ -148,11 +148,6 @@ impl Job {
         self.timestamps.get(&state.to_string()).filter(|at| **at > 0).map(|at| time(*at))
     }
 
-    /// How many slots it needs where all operators share them, which is Flink's default.
-    pub fn slots(&self) -> u32 {
-        self.vertices.iter().map(|vertex| vertex.parallelism).max().unwrap_or_default()
-    }
-
     /// How many subtasks it has.
     pub fn subtasks(&self) -> u32 {
         self.vertices.iter().map(|vertex| vertex.parallelism).sum()

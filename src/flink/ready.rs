@@ -21,6 +21,8 @@ pub struct Wanted<'a> {
     pub job: &'a str,
     /// The name that it must have.
     pub name: &'a str,
+    /// How many slots it needs, and there were when it was submitted, in words.
+    pub slots: &'a str,
     /// How long all must be well without a break.
     pub hold: Duration,
 }
@@ -120,7 +122,7 @@ async fn look(rest: &Rest, wanted: Wanted<'_>, began: Instant) -> Result<Look, E
             tokio::time::sleep(Duration::from_millis(500)).await;
             exceptions = rest.exceptions(wanted.job, MOST_EXCEPTIONS).await.map_err(unknown)?;
         }
-        return Err(ended(wanted, &job, state, &exceptions, began.elapsed()));
+        return Err(ended(wanted, state, &exceptions, began.elapsed()));
     }
     let mut missing = Vec::new();
     if state != State::Running {
@@ -130,13 +132,7 @@ async fn look(rest: &Rest, wanted: Wanted<'_>, began: Instant) -> Result<Look, E
     if missing.is_empty() {
         missing.extend(unassigned(rest, wanted.job, &job, began.elapsed()).await?);
     } else if job.vertices.iter().any(|vertex| vertex.in_state("SCHEDULED") > 0) {
-        let slots = rest.overview().await?;
-        missing.push(format!(
-            "it needs {} slots, {} of the cluster's {} are free",
-            job.slots(),
-            slots.slots_available,
-            slots.slots_total
-        ));
+        missing.push(wanted.slots.to_owned());
     }
     let restarts = rest.job_metrics(wanted.job, &["numRestarts"]).await?.get("numRestarts").copied().unwrap_or(0.0);
     let newest = exceptions.first();
@@ -148,7 +144,7 @@ async fn look(rest: &Rest, wanted: Wanted<'_>, began: Instant) -> Result<Look, E
     Ok(Look { missing, job: Some(job), troubles })
 }
 
-fn ended(wanted: Wanted<'_>, job: &Job, state: State, exceptions: &[Exception], after: Duration) -> Error {
+fn ended(wanted: Wanted<'_>, state: State, exceptions: &[Exception], after: Duration) -> Error {
     let cause = match (state, exceptions.first()) {
         (State::Canceled, _) => "somebody cancelled it".to_owned(),
         (State::Finished, _) => "it has nothing more to do, or was stopped with a savepoint".to_owned(),
@@ -156,7 +152,7 @@ fn ended(wanted: Wanted<'_>, job: &Job, state: State, exceptions: &[Exception], 
         (_, None) => "Flink tells no exception".to_owned(),
     };
     let slots = match cause.contains("NoResourceAvailable") || cause.contains("minimum required resources") {
-        true => format!(" (it needs {} slots)", job.slots()),
+        true => format!(" ({})", wanted.slots),
         false => String::new(),
     };
     Error::Ended { name: wanted.name.to_owned(), job: wanted.job.to_owned(), state, after, cause: cause + &slots }
@@ -195,7 +191,7 @@ async fn unassigned(rest: &Rest, id: &str, job: &Job, waited: Duration) -> Resul
 mod tests {
     use super::*;
 
-    const WANTED: Wanted<'static> = Wanted { job: "9cc6", name: "copy", hold: Duration::from_secs(10) };
+    const WANTED: Wanted<'static> = Wanted { job: "9cc6", name: "copy", slots: "", hold: Duration::from_secs(10) };
 
     fn job(text: &str) -> Job {
         serde_json::from_str(text).unwrap()
@@ -212,12 +208,11 @@ mod tests {
 
     #[test]
     fn a_failed_job_is_told_with_its_root_cause() {
-        let failed = job(include_str!("../../tests/data/flink/job-failed.json"));
         let history: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/data/flink/job-failed-exceptions.json")).unwrap();
         let exceptions: Vec<Exception> =
             serde_json::from_value(history["exceptionHistory"]["entries"].clone()).unwrap();
-        let error = ended(WANTED, &failed, State::Failed, &exceptions, Duration::from_millis(60_315));
+        let error = ended(WANTED, State::Failed, &exceptions, Duration::from_millis(60_315));
         insta::assert_snapshot!(error, @r#"job "copy" (9cc6) is FAILED, 60.3 s after it was submitted: RuntimeException: Failed to get metadata for topics [nosuch].; cause: TimeoutException: Timed out waiting for a node assignment. Call: listNodes"#);
     }
 }

@@ -81,7 +81,7 @@ impl Bench {
 
     /// `deploy-flink-app` of a run, with options and then arguments of main.
     pub fn start_deploy(&self, run: &str, options: &[&str], main_args: &[&str]) -> Child {
-        let mut words = vec!["--jar".to_owned(), JAR.to_owned(), "--name=preprocessor".to_owned()];
+        let mut words = vec![format!("--jar={JAR}"), "--name=preprocessor".to_owned()];
         words.extend(["job-id", "savepoint", "submitted-at", "ready-at"].map(|name| self.result_flag(run, name)));
         words.extend(["--ready-hold=2s".to_owned(), "--timeout=100s".to_owned()]);
         words.retain(|word| !options.iter().any(|option| option.split('=').next() == word.split('=').next()));
@@ -89,7 +89,7 @@ impl Bench {
         words.push("--".to_owned());
         words.extend(self.kafka_args());
         words.extend(main_args.iter().map(|&arg| arg.to_owned()));
-        self.start(run, env!("CARGO_BIN_EXE_deploy-flink-app"), &words)
+        self.flink_program(run, env!("CARGO_BIN_EXE_deploy-flink-app"), &words)
     }
 
     pub async fn deploy(&self, run: &str, options: &[&str], main_args: &[&str]) -> Done {
@@ -100,14 +100,14 @@ impl Bench {
     pub async fn delete(&self, run: &str, more: &[&str]) -> Done {
         let mut words = vec!["--name=preprocessor".to_owned(), self.result_flag(run, "savepoint")];
         words.extend(more.iter().map(|&option| option.to_owned()));
-        self.end(self.start(run, env!("CARGO_BIN_EXE_delete-flink-app"), &words)).await
+        self.end(self.flink_program(run, env!("CARGO_BIN_EXE_delete-flink-app"), &words)).await
     }
 
     fn result_flag(&self, run: &str, name: &str) -> String {
         format!("--result={name}={}", self.path(run, name).display())
     }
 
-    fn start(&self, run: &str, program: &str, words: &[String]) -> Child {
+    fn flink_program(&self, run: &str, program: &str, words: &[String]) -> Child {
         let url = self.rest.url().trim_end_matches('/').to_owned();
         self.spawn(run, program, &[&["--rest-url".to_owned(), url], words].concat())
     }

@@ -109,10 +109,11 @@ async fn a_job_is_deployed_replaced_and_deleted(bench: &Bench) {
 
 async fn a_job_without_slots_names_them(bench: &Bench) {
     let many = format!("--transformer.parallelism={}", SLOTS + 3);
-    let done = bench.deploy("slots", &["--timeout=60s"], &[&many]).await;
-    assert_eq!(done.code, Some(4), "{}", done.log);
-    assert!(done.log.contains("the job needs 9 slots, the cluster has 6, 6 of them free"), "{}", done.log);
-    assert!(done.error.contains("is FAILED") && done.error.contains("(it needs 9 slots)"), "{}", done.error);
+    let done = bench.deploy("slots", &["--timeout=20s"], &[&many]).await;
+    // In its first minutes Flink hopes for more TaskManagers, later it fails such a job at once.
+    assert!(matches!(done.code, Some(4 | 5)), "{}", done.log);
+    let slots = "it needs 9 slots, the cluster has 6, of which 6 were free";
+    assert!(done.error.contains(slots), "{}", done.error);
     assert_eq!(bench.delete("slots", &[]).await.code, Some(0));
 }
 
