@@ -1,13 +1,21 @@
 //! All programs of the Steps in one file, for the image: which one it is, the name says that it is called by.
-//! They share most of their code, so that the image is a third of what five files would make it.
+//! They share most of their code, so that the image is a fraction of what a file for each would make it.
 
 use std::path::Path;
 use std::process::ExitCode;
 
+#[path = "begin-report.rs"]
+mod begin_report;
+#[path = "collect-reports.rs"]
+mod collect_reports;
+#[path = "delete-flink-app.rs"]
+mod delete_flink_app;
 #[path = "delete-heron-app.rs"]
 mod delete_heron_app;
 #[path = "deploy-dataloader.rs"]
 mod deploy_dataloader;
+#[path = "deploy-flink-app.rs"]
+mod deploy_flink_app;
 #[path = "deploy-heron-app.rs"]
 mod deploy_heron_app;
 #[path = "get-prometheus-metric.rs"]
@@ -24,8 +32,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+        Some("begin-report") => begin_report::main(),
+        Some("collect-reports") => collect_reports::main(),
+        Some("delete-flink-app") => delete_flink_app::main(),
         Some("delete-heron-app") => delete_heron_app::main(),
         Some("deploy-dataloader") => deploy_dataloader::main(),
+        Some("deploy-flink-app") => deploy_flink_app::main(),
         Some("deploy-heron-app") => deploy_heron_app::main(),
         Some("get-prometheus-metric") => get_prometheus_metric::main(),
         Some("send-slack") => send_slack::main(),

@@ -1,7 +1,11 @@
 //! What can go wrong with a Flink job.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::Timestamp;
+
+use super::job::State;
 use crate::step::{Exit, ExitClass};
 
 /// Why a job was not deployed, or not deleted.
@@ -24,6 +28,12 @@ pub enum Error {
         path: PathBuf,
         /// The system's words.
         source: std::io::Error,
+    },
+    /// A file that is no jar.
+    #[error("{} is not a jar", path.display())]
+    NotJar {
+        /// Where it is.
+        path: PathBuf,
     },
     /// There is no answer.
     #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check {flag}")]
@@ -61,6 +71,127 @@ pub enum Error {
         /// The argument that says the address.
         flag: &'static str,
     },
+    /// A setting that would be ignored, or two that contradict one another.
+    #[error("{flag} {value:?} cannot be used: {why}")]
+    Setting {
+        /// The argument.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// This JobManager takes no jars.
+    #[error(
+        "Flink {version} at {url} takes no jars: it is an application cluster, or web.submit.enable is off; a session cluster is needed"
+    )]
+    NoSession {
+        /// Flink's version.
+        version: String,
+        /// Its address.
+        url: String,
+    },
+    /// Main gives the job another name: under it nobody would find the job again.
+    #[error("main made job {made:?} but --name is {asked:?}: {state}; make both the same")]
+    WrongName {
+        /// The job's name.
+        made: String,
+        /// The name in the arguments.
+        asked: String,
+        /// What has become of the job.
+        state: &'static str,
+    },
+    /// There is one already.
+    #[error("job {name:?} is already running ({job}, submitted {at}); pass --replace to end it first")]
+    Exists {
+        /// The name of both.
+        name: String,
+        /// The other's id.
+        job: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Somebody else deploys a job of this name at the same time.
+    #[error("job {name:?} was deployed by somebody else at the same time ({job}, submitted {at}): ours was cancelled")]
+    Overtaken {
+        /// The name of both.
+        name: String,
+        /// The other's id.
+        job: String,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// Several jobs of the name cannot all be what the new one goes on from.
+    #[error(
+        "{count} jobs are named {name:?}: none was stopped, for a job can begin from one savepoint only; cancel all but one"
+    )]
+    Several {
+        /// Their name.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A savepoint was not written; the job runs on.
+    #[error("no savepoint of job {job}, so it was left running: {cause}")]
+    Savepoint {
+        /// The job.
+        job: String,
+        /// Why, in Flink's words.
+        cause: String,
+    },
+    /// The job ended instead of running.
+    #[error("job {name:?} ({job}) is {state}, {:.1} s after it was submitted: {cause}", after.as_secs_f64())]
+    Ended {
+        /// Its name.
+        name: String,
+        /// Its id.
+        job: String,
+        /// `FAILED`, `CANCELED` or `FINISHED`.
+        state: State,
+        /// How long it was waited for.
+        after: Duration,
+        /// Why.
+        cause: String,
+    },
+    /// Flink has forgotten the job.
+    #[error("job {name:?} ({job}) is no longer known to Flink: was the JobManager restarted?")]
+    Forgotten {
+        /// Its name.
+        name: String,
+        /// Its id.
+        job: String,
+    },
+    /// The deadline passed before the job was truly running.
+    #[error("job {name:?} ({job}) is not running after {}s: {missing}; it was left as it is, delete-flink-app removes it", waited.as_secs())]
+    NotReady {
+        /// Its name.
+        name: String,
+        /// Its id.
+        job: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What was still missing.
+        missing: String,
+    },
+    /// The deadline passed before the job had ended.
+    #[error("job {job} has not ended after {}s: {words}", waited.as_secs())]
+    NotGone {
+        /// Its id.
+        job: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What Flink said last.
+        words: String,
+    },
+    /// The report does not say where the job can be asked.
+    #[error("the report does not say at which address, under which id, job {name:?} can be asked")]
+    ReportedAddress {
+        /// The job's name.
+        name: String,
+    },
+    /// No random number for a job's id.
+    #[error("cannot make up an id for the job")]
+    Random(#[source] openssl::error::ErrorStack),
     /// The HTTP client could not be made.
     #[error("cannot speak HTTP on this computer")]
     Client(#[source] reqwest::Error),
@@ -76,8 +207,25 @@ impl Error {
 impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Address { .. } | Self::File { .. } => Exit::Usage,
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Strange { .. } | Self::Client(_) => Exit::Refused,
+            Self::Address { .. }
+            | Self::File { .. }
+            | Self::NotJar { .. }
+            | Self::Setting { .. }
+            | Self::WrongName { .. } => Exit::Usage,
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Strange { .. }
+            | Self::NoSession { .. }
+            | Self::Exists { .. }
+            | Self::Overtaken { .. }
+            | Self::Several { .. }
+            | Self::Savepoint { .. }
+            | Self::Ended { .. }
+            | Self::Forgotten { .. }
+            | Self::ReportedAddress { .. }
+            | Self::Random(_)
+            | Self::Client(_) => Exit::Refused,
+            Self::NotReady { .. } | Self::NotGone { .. } => Exit::Deadline,
         }
     }
 }

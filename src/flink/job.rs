@@ -77,6 +77,9 @@ pub struct Job {
     pub state: State,
     /// When it was submitted, in Unix milliseconds.
     pub start_time: i64,
+    /// When it last came into each state, in Unix milliseconds; 0 for a state that it has not been in.
+    #[serde(default)]
+    pub timestamps: BTreeMap<String, i64>,
     /// The chains of operators that run together, in the order of the data; none before it is scheduled.
     #[serde(default)]
     pub vertices: Vec<Vertex>,
@@ -129,8 +132,8 @@ impl Vertex {
 }
 
 impl Job {
-    /// The operators as components of an application: by the names that main gave them, without those that only complete
-    /// the one before.
+    /// The operators as components of an application: by the names that main gave them, as Flink's metrics show them, without
+    /// those that only complete the one before.
     pub fn components(&self) -> Vec<Component> {
         let named = |vertex: &Vertex| {
             let components: Vec<_> =
@@ -140,18 +143,16 @@ impl Job {
         self.vertices.iter().flat_map(named).collect()
     }
 
+    /// When it last came into this state; none when it has not been in it.
+    pub fn since(&self, state: State) -> Option<Timestamp> {
+        self.timestamps.get(&state.to_string()).filter(|at| **at > 0).map(|at| time(*at))
+    }
+
     /// How many subtasks it has.
     pub fn subtasks(&self) -> u32 {
         self.vertices.iter().map(|vertex| vertex.parallelism).sum()
     }
 
-    /// When it was submitted.
-    pub fn started_at(&self) -> Timestamp {
-        time(self.start_time)
-    }
-}
-
-impl Summary {
     /// When it was submitted.
     pub fn started_at(&self) -> Timestamp {
         time(self.start_time)
@@ -171,7 +172,13 @@ fn component(operator: &str, parallelism: u32) -> Option<Component> {
             None => (operator, "operator"),
         },
     };
-    Some(Component { name: name.to_owned(), kind: kind.to_owned(), parallelism, ..Component::default() })
+    let shown = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' };
+    Some(Component {
+        name: name.chars().map(shown).collect(),
+        kind: kind.to_owned(),
+        parallelism,
+        ..Component::default()
+    })
 }
 
 /// Flink's times are Unix milliseconds.
@@ -237,7 +244,7 @@ mod tests {
         let job: Job = serde_json::from_str(include_str!("../../tests/data/flink/job-running.json")).unwrap();
         let told: Vec<_> =
             job.components().into_iter().map(|c| format!("{} {} {}", c.kind, c.name, c.parallelism)).collect();
-        assert_eq!(told, ["source copy-src 4", "operator map 4", "sink copy-dst 4"]);
+        assert_eq!(told, ["source copy_src 4", "operator map 4", "sink copy_dst 4"]);
         assert_eq!((job.subtasks(), job.vertices[0].in_state("RUNNING")), (12, 4));
         assert_eq!(job.started_at().to_string(), "2026-11-23T09:09:16.976Z");
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use openssl::sha::Sha256;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, Url};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
 use super::Error;
-use super::job::{Exception, Job, State, Summary};
+use super::job::{Exception, Job, State, Summary, time};
 use super::stack::summary;
 use crate::step;
 
@@ -124,6 +125,22 @@ impl Plan {
     }
 }
 
+/// A job that was asked for by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its id.
+    pub id: String,
+    /// When it was submitted, in Unix milliseconds.
+    pub start_time: i64,
+}
+
+impl Named {
+    /// When it was submitted.
+    pub fn started_at(&self) -> Timestamp {
+        time(self.start_time)
+    }
+}
+
 /// A savepoint that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Savepoint {
@@ -162,7 +179,14 @@ struct Jobs {
 }
 
 #[derive(Deserialize)]
+struct Statuses {
+    jobs: Vec<Status>,
+}
+
+#[derive(Deserialize)]
 struct Status {
+    #[serde(default)]
+    id: String,
     status: State,
 }
 
@@ -286,6 +310,23 @@ impl Rest {
         Ok(self.get::<Jobs>("list the jobs", &["jobs", "overview"]).await?.jobs)
     }
 
+    /// The jobs of this name that have not ended. The overview would show those of up to 3 s ago.
+    pub async fn alive(&self, name: &str) -> Result<Vec<Named>, Error> {
+        let mut named = Vec::new();
+        for Status { id, status } in self.get::<Statuses>("list the jobs", &["jobs"]).await?.jobs {
+            if status.is_terminal() {
+                continue;
+            }
+            match self.job(&id).await {
+                Ok(job) if job.name == name => named.push(Named { id, start_time: job.start_time }),
+                Err(error) if !error.is_unknown() => return Err(error),
+                _ => {}
+            }
+        }
+        named.sort_by_key(|job| (job.start_time, job.id.clone()));
+        Ok(named)
+    }
+
     /// A job; up to 3 s old.
     pub async fn job(&self, job: &str) -> Result<Job, Error> {
         self.get(&format!("ask for job {job}"), &["jobs", job]).await
@@ -352,6 +393,18 @@ impl Rest {
         self.ask(&operation, self.request(Method::GET, &path).query(&[("get", names.join(","))])).await
     }
 
+    /// The names of the metrics that the subtasks of a vertex have; none before Flink has collected them.
+    pub async fn vertex_metric_names(&self, job: &str, vertex: &str) -> Result<Vec<String>, Error> {
+        let path = ["jobs", job, "vertices", vertex, "subtasks", "metrics"];
+        let named: Vec<Metric> = self.get(&format!("ask for metrics of job {job}"), &path).await?;
+        Ok(named.into_iter().map(|metric| metric.id).collect())
+    }
+
+    /// The address that was given.
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
@@ -377,7 +430,7 @@ impl Rest {
         let body = answer.text().await.map_err(unreachable)?;
         understand(status.as_u16(), &body).map_err(|wrong| match wrong {
             Wrong::Refused(words) => {
-                let hint = hint(operation, &words);
+                let hint = hint(&words);
                 Error::Refused { operation: operation.to_owned(), status: status.as_u16(), words, hint }
             }
             Wrong::Strange => Error::Strange {
@@ -412,13 +465,11 @@ fn understand<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, Wrong> 
 }
 
 /// What to do about it, where Flink's words do not say.
-fn hint(operation: &str, words: &str) -> &'static str {
+fn hint(words: &str) -> &'static str {
     if words.contains("was not found in the jar file") {
         "; check --entry-class"
     } else if words.contains("savepoint-dir") || words.contains("savepoint directory") {
         "; name a directory, as --stop-with-savepoint=s3://bucket/savepoints"
-    } else if operation.starts_with("upload") && words.starts_with("Not found") {
-        "; does this cluster take jars (web.submit.enable)?"
     } else {
         ""
     }
@@ -497,6 +548,8 @@ mod tests {
         let states: Vec<_> =
             known::<Jobs>(recorded!("jobs-overview-mixed")).jobs.iter().take(3).map(|job| job.state).collect();
         assert_eq!(states, [State::Finished, State::Running, State::Canceled]);
+        let all = known::<Statuses>(recorded!("jobs")).jobs;
+        assert!(all.iter().any(|job| !job.status.is_terminal() && job.id.len() == 32));
         assert_eq!(known::<Job>(recorded!("job-failed")).state, State::Failed);
         assert!(known::<Exceptions>(recorded!("job-exceptions-none")).exception_history.entries.is_empty());
         let failed = known::<Exceptions>(recorded!("job-failed-exceptions")).exception_history.entries;

@@ -37,16 +37,6 @@ pub enum Error {
         /// Its value.
         value: String,
     },
-    /// Text that Tekton would take for a variable.
-    #[error(
-        "{flag} {value:?} cannot be used: Tekton takes $(…) in a parameter for a variable of its own and ends the run without its finally tasks; give such text as an annotation of the run (streamgauge.dev/commit-message, streamgauge.dev/author), or outside Tekton in $COMMIT_MESSAGE and $COMMIT_AUTHOR"
-    )]
-    Variable {
-        /// The argument.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-    },
     /// A property that the JVM would take for something else.
     #[error("the property {key:?} cannot be used: {why}")]
     Property {
@@ -177,6 +167,16 @@ pub enum Error {
         /// The tracker's words.
         words: String,
     },
+    /// The report does not say where the topology can be asked.
+    #[error(
+        "app.address of topology {topology:?} in the report is not where a Heron topology can be asked: was it written by another version?"
+    )]
+    ReportedAddress {
+        /// The topology.
+        topology: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// The deadline passed before the topology was truly running.
     #[error("topology {topology:?} is not running after {}s: {missing}; it was left as it is, delete-heron-app removes it", waited.as_secs())]
     NotReady {
@@ -216,9 +216,9 @@ impl ExitClass for Error {
             | Self::Address { .. }
             | Self::Option { .. }
             | Self::Property { .. }
-            | Self::Variable { .. }
             | Self::File { .. }
             | Self::Java { .. }
+            | Self::ReportedAddress { .. }
             | Self::WrongName { .. } => Exit::Usage,
             Self::Main { .. }
             | Self::NoDefinition { .. }

@@ -13,7 +13,9 @@ use crate::report::Direction;
 use crate::step::KeyValue;
 use crate::verdict::Demand;
 
-const HERON: &str = include_str!("../../metrics/heron.yaml");
+/// The packs that come with the program, by name: the engine's whose applications they measure.
+const BUILT_IN: [(&str, &str); 2] =
+    [("flink", include_str!("../../metrics/flink.yaml")), ("heron", include_str!("../../metrics/heron.yaml"))];
 
 /// A metric pack.
 #[derive(Debug, Deserialize)]
@@ -35,12 +37,14 @@ pub struct Pack {
     pub checks: Vec<Demand>,
 }
 
-/// A parameter of a pack; one without a default has to be given.
+/// A parameter of a pack; one that is not given, not in the report and without a default is missing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Param {
     #[serde(rename = "description")]
     _description: String,
+    /// Where the report has it: a JSON Pointer such as /app/name.
+    report: Option<String>,
     default: Option<Default>,
 }
 
@@ -112,8 +116,8 @@ pub struct Filled {
 impl Pack {
     /// The built-in pack of this name, or the pack in this file.
     pub fn load(name: &str) -> Result<Self, Error> {
-        if name == "heron" {
-            return Self::parse(Path::new("metrics/heron.yaml"), HERON);
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(&Path::new("metrics").join(name).with_extension("yaml"), text);
         }
         let text = std::fs::read_to_string(name).map_err(|source| Error::NoPack { name: name.to_owned(), source })?;
         Self::parse(Path::new(name), &text)
@@ -153,8 +157,9 @@ impl Pack {
         Ok(())
     }
 
-    /// Fills the parameters in; `-` and `_` in their names are the same.
-    pub fn fill(&self, given: &[KeyValue]) -> Result<Filled, Error> {
+    /// Fills the parameters in; `-` and `_` in their names are the same. What is not given is taken from the report, where the
+    /// pack says that it is to be found there.
+    pub fn fill(&self, given: &[KeyValue], report: &serde_json::Value) -> Result<Filled, Error> {
         let given: BTreeMap<String, &str> =
             given.iter().map(|pair| (pair.key.replace('-', "_"), pair.value.as_str())).collect();
         if let Some(unknown) = given.keys().find(|name| !self.params.contains_key(*name)) {
@@ -167,7 +172,8 @@ impl Pack {
         let mut missing = Vec::new();
         for (name, param) in &self.params {
             // Tekton hands on an empty string for a parameter that nobody set.
-            match (given.get(name).filter(|value| !value.is_empty()), &param.default) {
+            let said = given.get(name).copied().filter(|value| !value.is_empty());
+            match (said.or_else(|| param.reported(report)), &param.default) {
                 (Some(text), Some(Default::Number(_))) => {
                     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
                     let number = number.ok_or_else(|| Error::Param {
@@ -175,7 +181,7 @@ impl Pack {
                     })?;
                     values.insert(name.clone(), Value::from(number));
                 }
-                (Some(text), _) => _ = values.insert(name.clone(), Value::from(*text)),
+                (Some(text), _) => _ = values.insert(name.clone(), Value::from(text)),
                 (None, Some(Default::Number(number))) => _ = values.insert(name.clone(), Value::from(*number)),
                 (None, Some(Default::Text(text))) => _ = values.insert(name.clone(), Value::from(text.as_str())),
                 (None, None) => missing.push(name.as_str()),
@@ -209,6 +215,7 @@ impl Pack {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("quoted", |value: String| quoted(&value));
+        environment.add_filter("reported", |value: String| reported(&value));
         environment.add_filter("seconds", seconds);
         let text = format!("{}\n{query}", self.prelude);
         let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
@@ -221,6 +228,12 @@ impl Pack {
         }
         let query = template.render(&filled.values).map_err(wrong)?;
         Ok(query.split_whitespace().collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl Param {
+    fn reported<'a>(&self, report: &'a serde_json::Value) -> Option<&'a str> {
+        report.pointer(self.report.as_deref()?)?.as_str().filter(|text| !text.is_empty())
     }
 }
 
@@ -238,6 +251,21 @@ impl Filled {
 fn seconds(value: f64) -> String {
     let millis = (value * 1000.0).ceil();
     if millis % 1000.0 == 0.0 { format!("{}s", millis / 1000.0) } else { format!("{millis}ms") }
+}
+
+/// A regular expression for a name as Flink's reporter shows it: every character but A-Z, a-z, 0-9, `_` and `:` is an underscore,
+/// unless the reporter was told to leave names alone (`filterLabelValueCharacters`).
+fn reported(name: &str) -> String {
+    let kept = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
+    let shown: String = name.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    let mut escaped = String::new();
+    for letter in name.chars() {
+        if !kept(letter) && letter.is_ascii_punctuation() {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    if shown == escaped { shown } else { format!("{shown}|{escaped}") }
 }
 
 /// A PromQL string: quoted as Go does it, so that a parameter cannot end it.
@@ -266,12 +294,24 @@ mod tests {
         pairs.iter().map(|pair| pair.parse().unwrap()).collect()
     }
 
+    const NO_REPORT: serde_json::Value = serde_json::Value::Null;
     const GIVEN: [&str; 4] = ["topology=wc", "cluster=local", "role=ads", "environment=staging"];
+
+    #[test]
+    fn what_is_not_given_comes_from_the_report() {
+        let pack = Pack::load("heron").unwrap();
+        let address = serde_json::json!({"cluster": "local", "role": "ads", "environment": "staging"});
+        let report = serde_json::json!({"app": {"name": "of the report", "address": address}});
+        let query = |given: &[&str]| pack.newest_sample(&pack.fill(&params(given), &report).unwrap()).unwrap();
+        let whole = r#"topology="wc",cluster_role_env="local/ads/staging""#;
+        assert!(query(&["topology=wc", "cluster="]).contains(whole));
+        assert!(query(&[]).contains(r#"topology="of\u0020the\u0020report""#));
+    }
 
     #[test]
     fn every_query_of_the_built_in_pack_can_be_filled_in() {
         let pack = Pack::load("heron").unwrap();
-        let mut filled = pack.fill(&params(&GIVEN)).unwrap();
+        let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
         filled.add_window(Duration::from_secs(60), Some(10_000.0));
         for spec in &pack.metrics {
             let query = pack.query(spec, &filled).unwrap();
@@ -281,13 +321,32 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_pack_keeps_to_the_schema() {
+    fn the_built_in_packs_keep_to_the_schema() {
         let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
-        let pack: serde_json::Value = serde_saphyr::from_str(HERON).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        let errors: Vec<String> =
-            validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{errors:#?}");
+        for (name, text) in BUILT_IN {
+            let pack: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+            let errors: Vec<String> =
+                validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
+            assert!(errors.is_empty(), "{name}: {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn a_flink_job_is_found_by_its_id_or_else_by_its_name_as_the_reporter_shows_it() {
+        let pack = Pack::load("flink").unwrap();
+        let query = |report: &serde_json::Value, given: &[&str]| {
+            let mut filled = pack.fill(&params(given), report).unwrap();
+            filled.add_window(Duration::from_secs(60), Some(10_000.0));
+            for spec in &pack.metrics {
+                pack.query(spec, &filled).unwrap();
+            }
+            pack.newest_sample(&filled).unwrap()
+        };
+        let report = serde_json::json!({"app": {"name": "my job", "address": {"jobId": "ab12"}}});
+        assert!(query(&report, &[]).contains(r#"{job_id="ab12"}"#));
+        assert!(query(&NO_REPORT, &["job=pre-1.0"]).contains(r#"{job_name=~"pre_1_0|pre\\-1\\.0"}"#));
+        assert!(query(&NO_REPORT, &["job=simple"]).contains(r#"{job_name=~"simple"}"#));
     }
 
     #[test]
@@ -295,19 +354,19 @@ mod tests {
         let pack = Pack::load("heron").unwrap();
         let mut given = params(&GIVEN);
         given[0].value = "x\"} or up{a=\"\\".to_owned();
-        let query = pack.newest_sample(&pack.fill(&given).unwrap()).unwrap();
+        let query = pack.newest_sample(&pack.fill(&given, &NO_REPORT).unwrap()).unwrap();
         assert!(query.contains(r#"topology="x\"}\u0020or\u0020up{a=\"\\","#), "{query}");
     }
 
     #[test]
     fn wrong_parameters_are_refused_by_name() {
         let pack = Pack::load("heron").unwrap();
-        let say = |pairs: &[&str]| pack.fill(&params(pairs)).unwrap_err().to_string();
+        let say = |pairs: &[&str]| pack.fill(&params(pairs), &NO_REPORT).unwrap_err().to_string();
         insta::assert_snapshot!(say(&["topology=wc", "role="]), @"the pack needs the parameters cluster, environment, role: add --params NAME=VALUE");
         insta::assert_snapshot!(say(&["topolgy=wc"]), @r#"the pack has no parameter "topolgy"; it has cluster, environment, export_interval, role, scrape_interval, topology"#);
         insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=5s"]].concat()), @r#"the pack's parameter export_interval is "5s", not a number above 0"#);
         assert_eq!(
-            pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat())).unwrap().export_interval,
+            pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat()), &NO_REPORT).unwrap().export_interval,
             Duration::from_secs(5)
         );
     }
@@ -342,7 +401,7 @@ mod tests {
              metrics:\n- {name: share, description: d, unit: ms, query: 'x / {{ load_rate }} * {{ topology }}'}\n",
         )
         .unwrap();
-        let error = pack.query(&pack.metrics[0], &pack.fill(&[]).unwrap()).unwrap_err();
+        let error = pack.query(&pack.metrics[0], &pack.fill(&[], &NO_REPORT).unwrap()).unwrap_err();
         insta::assert_snapshot!(error, @"the query of metric share uses load_rate, topology, which is not a parameter of the pack (load_rate needs a load in the report)");
     }
 }

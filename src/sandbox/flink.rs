@@ -210,6 +210,7 @@ execution.checkpointing.savepoint-dir: 'file://{dir}/savepoints'
 io.tmp.dirs: '{dir}/tmp'
 web.upload.dir: '{dir}/upload'
 web.refresh-interval: 1000
+metrics.fetcher.update-interval: 1000
 metrics.reporters: prom
 metrics.reporter.prom.factory.class: org.apache.flink.metrics.prometheus.PrometheusReporterFactory
 "
