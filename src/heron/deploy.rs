@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::api::{Api, Submission};
+use super::events::Address;
 use super::main_class::{Made, MainClass};
 use super::ready::{self, Wanted};
 use super::tracker::{Answer, Info, Tracker};
@@ -109,9 +110,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
 
     let wanted = Wanted { components: &components, not_from: old, hold: args.ready_hold.0 };
     let began = Instant::now();
-    let info = ready::wait(&tracker, target, wanted, &mut wait).await?;
+    let up = ready::wait(&tracker, target, wanted, &mut wait).await?;
     let ready = Timestamp::now();
-    let planned = planned(components, &info);
+    let planned = planned(components, &up.info);
     let all: u32 = planned.iter().map(|component| component.parallelism).sum();
     tracing::info!(
         "topology {} is running: {all} instances, {:.1} s after it was submitted",
@@ -120,7 +121,8 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     );
     update_app(step, |app| {
         (app.components, app.ready_at) = (planned, Some(ready));
-        app.submission_time = Some(info.execution_state.submission_time);
+        app.submission_time = Some(up.info.execution_state.submission_time);
+        app.address = Address::of(target, &up).to_map();
     })?;
     step.results().write("ready-at", &format!("{ready:.3}"))?;
     Ok(Exit::Done)

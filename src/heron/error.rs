@@ -167,6 +167,16 @@ pub enum Error {
         /// The tracker's words.
         words: String,
     },
+    /// The report does not say where the topology can be asked.
+    #[error(
+        "app.address of topology {topology:?} in the report is not where a Heron topology can be asked: was it written by another version?"
+    )]
+    ReportedAddress {
+        /// The topology.
+        topology: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// The deadline passed before the topology was truly running.
     #[error("topology {topology:?} is not running after {}s: {missing}; it was left as it is, delete-heron-app removes it", waited.as_secs())]
     NotReady {
@@ -208,6 +218,7 @@ impl ExitClass for Error {
             | Self::Property { .. }
             | Self::File { .. }
             | Self::Java { .. }
+            | Self::ReportedAddress { .. }
             | Self::WrongName { .. } => Exit::Usage,
             Self::Main { .. }
             | Self::NoDefinition { .. }

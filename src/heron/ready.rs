@@ -1,5 +1,6 @@
 //! When a topology is truly running. Its status alone does not tell: Heron 0.20.5 says `Running` before any instance is up.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::tracker::{Answer, ExceptionLog, Info, Tracker};
@@ -18,6 +19,15 @@ pub struct Wanted<'a> {
     pub hold: Duration,
 }
 
+/// A topology that is truly running.
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// What the tracker knows about it.
+    pub info: Info,
+    /// How many exceptions there were until then, by component.
+    pub exceptions: BTreeMap<String, u64>,
+}
+
 /// What one look at the topology shows.
 #[derive(Debug, Default)]
 struct Look {
@@ -30,22 +40,22 @@ struct Look {
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Exceptions {
-    count: u64,
+    by_component: BTreeMap<String, u64>,
     last: String,
 }
 
-/// Waits until the topology is truly running, and stays so for the hold; returns what the tracker knows about it then.
+/// Waits until the topology is truly running, and stays so for the hold; returns how it is then.
 pub(super) async fn wait(
     tracker: &Tracker,
     target: &Target,
     wanted: Wanted<'_>,
     wait: &mut Wait,
-) -> Result<Info, Error> {
+) -> Result<Ready, Error> {
     let mut well_since: Option<Instant> = None;
     let mut exceptions_before = None;
     loop {
         let look = wait.forgive(look(tracker, target, wanted).await)?.unwrap_or_else(Look::nothing);
-        let count = look.exceptions.as_ref().map(|exceptions| exceptions.count);
+        let count = look.exceptions.as_ref().map(Exceptions::count);
         let growing = exceptions_before.is_some_and(|before| count.is_some_and(|now| now > before));
         exceptions_before = count.or(exceptions_before);
         well_since = match look.missing.is_empty() && !growing {
@@ -54,7 +64,8 @@ pub(super) async fn wait(
         };
         let held = well_since.map(|since| since.elapsed());
         if held.is_some_and(|held| held >= wanted.hold) {
-            return Ok(look.info);
+            let exceptions = look.exceptions.unwrap_or_default().by_component;
+            return Ok(Ready { info: look.info, exceptions });
         }
         let told = look.tell(held, wanted.hold);
         if !wait.pause(|| format!("waiting for topology {}: {told}", target.topology)).await {
@@ -72,7 +83,7 @@ impl Look {
     fn tell(&self, held: Option<Duration>, hold: Duration) -> String {
         let mut parts = self.missing.clone();
         parts.extend(held.map(|held| format!("all is up since {} of {} s", held.as_secs(), hold.as_secs_f64())));
-        parts.extend(self.exceptions.as_ref().filter(|exceptions| exceptions.count > 0).map(Exceptions::tell));
+        parts.extend(self.exceptions.as_ref().filter(|exceptions| exceptions.count() > 0).map(Exceptions::tell));
         parts.join(", ")
     }
 }
@@ -138,7 +149,7 @@ async fn exceptions(
     let mut all = Exceptions::default();
     for component in components {
         match tracker.exceptions(target, &component.name).await? {
-            Answer::Known(logs) => logs.iter().for_each(|log| all.add(log)),
+            Answer::Known(logs) => all.add(&component.name, &logs),
             Answer::Unknown => return Ok(Err("the tracker does not know the topology".to_owned())),
             Answer::Unclear(words) => return Ok(Err(words)),
         }
@@ -147,13 +158,19 @@ async fn exceptions(
 }
 
 impl Exceptions {
-    fn add(&mut self, log: &ExceptionLog) {
-        self.count += log.count.parse::<u64>().unwrap_or(1);
-        self.last = log.stacktrace.lines().next().unwrap_or_default().to_owned();
+    fn add(&mut self, component: &str, logs: &[ExceptionLog]) {
+        self.by_component.insert(component.to_owned(), logs.iter().map(ExceptionLog::count).sum());
+        if let Some(last) = logs.last() {
+            last.first_line().clone_into(&mut self.last);
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.by_component.values().sum()
     }
 
     fn tell(&self) -> String {
-        let Self { count, last } = self;
-        format!("{count} new exception{}: {last}", if *count == 1 { "" } else { "s" })
+        let count = self.count();
+        format!("{count} new exception{}: {}", if count == 1 { "" } else { "s" }, self.last)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Client, StatusCode, Url};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::answer::words;
@@ -136,7 +136,19 @@ pub struct PhysicalPlan {
     pub instances: BTreeMap<String, Instance>,
     /// The stream managers they are connected to, by id.
     #[serde(deserialize_with = "or_default")]
-    pub stmgrs: BTreeMap<String, Value>,
+    pub stmgrs: BTreeMap<String, Place>,
+}
+
+/// Where a stream manager runs, and as which process: a container that was started anew has another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    /// The host or, on Kubernetes, the pod.
+    pub host: String,
+    /// The port it listens on.
+    pub port: u64,
+    /// Its process.
+    pub pid: u64,
 }
 
 /// An instance that has come up.
@@ -178,6 +190,47 @@ pub struct ExceptionLog {
     pub stacktrace: String,
     /// How often it happened, as a number in a string.
     pub count: String,
+    /// When it happened first, as `Mon Nov 23 09:16:23 UTC 2026`.
+    pub firsttime: String,
+    /// When it happened last, in the same form.
+    pub lasttime: String,
+}
+
+impl ExceptionLog {
+    /// How often it happened.
+    pub fn count(&self) -> u64 {
+        self.count.parse().unwrap_or(1)
+    }
+
+    /// The exception itself.
+    pub fn first_line(&self) -> &str {
+        self.stacktrace.lines().next().unwrap_or_default()
+    }
+}
+
+/// Values of metrics over time (`/topologies/metricstimeline`), numbers that 0.20.4 writes as strings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Timeline {
+    /// By metric, instance and the second at which a minute begins.
+    #[serde(deserialize_with = "or_default")]
+    timeline: BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>,
+}
+
+impl Timeline {
+    /// What each instance said of a metric: (Unix seconds, value), in the order of time.
+    pub fn of(&self, metric: &str) -> BTreeMap<String, Vec<(i64, f64)>> {
+        let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        let pair = |(time, value): (&String, &Value)| Some((time.parse().ok()?, number(value)?));
+        let instances = self.timeline.get(metric).into_iter().flatten();
+        instances
+            .map(|(instance, values)| {
+                let mut values: Vec<(i64, f64)> = values.iter().filter_map(pair).collect();
+                values.sort_by_key(|(time, _)| *time);
+                (instance.clone(), values)
+            })
+            .collect()
+    }
 }
 
 impl Tracker {
@@ -189,7 +242,7 @@ impl Tracker {
     /// What the tracker knows about the topology. The role is left out on purpose: a topology of this name under another
     /// role is in the way too.
     pub async fn info(&self, target: &Target) -> Result<Answer<Info>, Error> {
-        let (answer, enveloped) = self.get::<Info>("info", target, None).await?;
+        let (answer, enveloped) = self.get::<Info>("info", target, &[]).await?;
         Ok(match answer {
             Answer::Known(info) => Answer::Known(Info { enveloped, ..info }),
             other => other,
@@ -198,12 +251,26 @@ impl Tracker {
 
     /// The stream managers. Only a tracker that envelops its answers can tell.
     pub async fn runtime_state(&self, target: &Target) -> Result<Answer<RuntimeState>, Error> {
-        Ok(self.get("runtimestate", target, None).await?.0)
+        Ok(self.get("runtimestate", target, &[]).await?.0)
     }
 
     /// The exceptions in a component's instances.
     pub async fn exceptions(&self, target: &Target, component: &str) -> Result<Answer<Vec<ExceptionLog>>, Error> {
-        Ok(self.get("exceptions", target, Some(component)).await?.0)
+        Ok(self.get("exceptions", target, &[("component", component)]).await?.0)
+    }
+
+    /// The values of a metric of a component's instances over time. The path is 0.20.4's, which 0.20.5 knows too.
+    pub async fn timeline(
+        &self,
+        target: &Target,
+        component: &str,
+        metric: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Answer<Timeline>, Error> {
+        let (from, to) = (from.as_second().to_string(), to.as_second().to_string());
+        let more = [("component", component), ("metricname", metric), ("starttime", &from), ("endtime", &to)];
+        Ok(self.get("metricstimeline", target, &more).await?.0)
     }
 
     /// Asks, and tells whether the answer came in an envelope.
@@ -211,7 +278,7 @@ impl Tracker {
         &self,
         what: &str,
         target: &Target,
-        component: Option<&str>,
+        more: &[(&str, &str)],
     ) -> Result<(Answer<T>, bool), Error> {
         let unreachable = |error: reqwest::Error| Error::Unreachable {
             operation: format!("ask for topology {:?}", target.topology),
@@ -225,7 +292,7 @@ impl Tracker {
             .append_pair("cluster", &target.cluster)
             .append_pair("environ", &target.environment)
             .append_pair("topology", &target.topology)
-            .extend_pairs(component.map(|component| ("component", component)));
+            .extend_pairs(more);
         let answer = self.http.get(url).send().await.map_err(unreachable)?;
         let status = answer.status();
         let body = answer.text().await.map_err(unreachable)?;

@@ -5,6 +5,7 @@
 //! no window functions, which count every repetition of an exported value again.
 
 mod client;
+mod events;
 mod measure;
 mod pack;
 mod program;

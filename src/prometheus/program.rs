@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::Error;
 use super::client::{Auth, Client};
+use super::events;
 use super::measure::measure;
 use super::pack::{Filled, Pack};
 use super::window::Asked;
@@ -23,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     endpoint: String,
 
-    /// The metric pack: a built-in one (heron) or a file; that of the report's application when it is not given
+    /// The metric pack: a built-in one (flink, heron) or a file; that of the report's application when it is not given
     #[arg(long, value_name = "NAME|FILE", default_value = "", hide_default_value = true)]
     pack: String,
 
@@ -78,6 +79,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         Err(too_short) => (Vec::new(), Some(too_short)),
     };
     report.metrics = metrics;
+    if let Some(app) = &mut report.app {
+        events::note(app, load).await;
+    }
     let (checks, verdict) = verdict::judge(&report, &pack.checks, trouble);
     report.checks = checks;
     report.verdict = Some(verdict.clone());
@@ -99,6 +103,10 @@ fn take(file: &mut Report, mine: &Report) {
     file.metrics.clone_from(&mine.metrics);
     file.checks.clone_from(&mine.checks);
     file.verdict.clone_from(&mine.verdict);
+    if let (Some(file), Some(mine)) = (&mut file.app, &mine.app) {
+        file.events.clone_from(&mine.events);
+        file.warnings.clone_from(&mine.warnings);
+    }
     let finished_at = mine.run.as_ref().and_then(|run| run.finished_at);
     file.run.get_or_insert_with(Run::default).finished_at = finished_at;
 }

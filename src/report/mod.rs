@@ -167,6 +167,55 @@ pub struct App {
     pub deployed_at: Option<Timestamp>,
     /// When it was truly running.
     pub ready_at: Option<Timestamp>,
+    /// Where the application can be asked about itself, and what it said when it was ready; by the engine's own names.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub address: Map<String, Value>,
+    /// What happened to it inside the window that does not happen to an application that just runs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// What could not be known about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Something that happened to the application inside the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When; none when it is only known to have been since the application was ready.
+    pub at: Option<Timestamp>,
+    /// What sort of thing.
+    pub kind: EventKind,
+    /// The component it happened to; empty for the whole application.
+    #[serde(default)]
+    pub component: String,
+    /// What happened, in a few words that follow the component's name.
+    pub text: String,
+}
+
+impl Event {
+    /// The event in words, with its time as seconds into the window that begins then.
+    pub fn told(&self, window: Timestamp) -> String {
+        let subject = if self.component.is_empty() { "the application" } else { &self.component };
+        match self.at.map(|at| at.duration_since(window).as_secs()) {
+            Some(seconds) if seconds >= 0 => format!("{subject} {} {seconds} s into the window", self.text),
+            Some(_) => format!("{subject} {} as the window began", self.text),
+            None => format!("{subject} {} since it was ready", self.text),
+        }
+    }
+}
+
+/// What sort of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// User code threw or reported an error.
+    Exception,
+    /// An instance was started anew.
+    Restart,
+    /// An instance is gone.
+    Lost,
+    /// An instance runs elsewhere now.
+    Moved,
 }
 
 /// A component of the application.
@@ -191,7 +240,7 @@ pub struct Component {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Load {
-    /// Which loader: `builtin`.
+    /// Which loader: `builtin`, or `flink` for a Flink job.
     pub engine: String,
     /// The topic that was replayed.
     pub source: String,
@@ -219,7 +268,7 @@ pub struct Load {
     pub compression: String,
     /// What the records' header `streamgauge-run` says; empty when they have none.
     pub run_header: String,
-    /// How many loaders shared the load.
+    /// How many loaders shared the load; with Flink, subtasks.
     pub shards: u32,
     /// The rate that was asked for, the mean over the window.
     pub rate: f64,

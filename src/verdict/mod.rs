@@ -71,7 +71,10 @@ pub fn judge(report: &Report, demands: &[Demand], trouble: Option<String>) -> (V
         inconclusive(cause)
     } else if let Some(failed) = checks.iter().find(|check| check.status == Status::Fail) {
         let cause = cause::saturation(report).unwrap_or_else(|| failed.cause.clone());
+        let cause = [Some(cause), events(report)].into_iter().flatten().collect::<Vec<_>>().join("; ");
         Verdict { status: Status::Fail, cause }
+    } else if let Some(cause) = events(report) {
+        inconclusive(cause)
     } else if demands.is_empty() {
         inconclusive("the metric pack demands nothing, so there is nothing to judge by".to_owned())
     } else if report.metrics.iter().all(|metric| metric.value.is_none() && metric.series.is_empty()) {
@@ -84,6 +87,8 @@ pub fn judge(report: &Report, demands: &[Demand], trouble: Option<String>) -> (V
         Verdict { status: Status::Warn, cause: format!("{}, but {}", cause::load(report), warned.cause) }
     } else if let Some(cause) = load_warning(report) {
         Verdict { status: Status::Warn, cause: format!("{}, but the load: {cause}", cause::load(report)) }
+    } else if let Some(warning) = report.app.iter().flat_map(|app| &app.warnings).next() {
+        Verdict { status: Status::Warn, cause: format!("{}, but {warning}", cause::load(report)) }
     } else {
         Verdict { status: Status::Pass, cause: cause::carried(report) }
     };
@@ -103,6 +108,21 @@ fn load_trouble(report: &Report) -> Option<String> {
         Some(_) if !(load.rate.is_finite() && load.rate > 0.0) => Some("the load has no rate".to_owned()),
         Some(_) => None,
     }
+}
+
+/// What happened to the application inside the window, the first of it in words: it was not one application that was
+/// measured throughout.
+fn events(report: &Report) -> Option<String> {
+    let events = &report.app.as_ref()?.events;
+    // Those without a time come last: it is not known that they were first.
+    let first = events.iter().min_by_key(|event| (event.at.is_none(), event.at))?;
+    let begin = report.load.as_ref().and_then(|load| load.window).map(|window| window.start);
+    let told = first.told(begin.or(first.at).unwrap_or_default());
+    Some(match events.len() - 1 {
+        0 => told,
+        1 => format!("{told}, and 1 more event"),
+        more => format!("{told}, and {more} more events"),
+    })
 }
 
 /// What is to be looked at of a load that was the one asked for.
@@ -200,8 +220,12 @@ fn title(metric: &str, component: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::report::{App, Component, Load};
+    use crate::report::{App, Component, Event, EventKind, Load, Window};
 
     fn metric(name: &str, component: &str, unit: &str, value: f64) -> Metric {
         Metric {
@@ -318,6 +342,45 @@ mod tests {
         let (status, cause) = say(|report| set(report, "back_pressure", "", Some(12.0)));
         assert_eq!(status, Status::Warn);
         insta::assert_snapshot!(cause, @"carried 10,000/s, but back-pressure 12 %, demanded at most 5 %");
+    }
+
+    fn restart(report: &mut Report) {
+        let load = report.load.as_mut().unwrap();
+        let start: Timestamp = "2026-01-05T10:12:00Z".parse().unwrap();
+        load.window = Some(Window { start, end: start + Duration::from_secs(60) });
+        let event = |after: Option<u64>, kind, text: &str| Event {
+            at: after.map(|after| start + Duration::from_secs(after)),
+            kind,
+            component: "transformer".into(),
+            text: text.into(),
+        };
+        report.app.as_mut().unwrap().events = vec![
+            event(None, EventKind::Moved, "container_2_transformer_9 went to container 3"),
+            event(Some(12), EventKind::Restart, "container_3_transformer_7 restarted"),
+        ];
+    }
+
+    #[test]
+    fn what_happens_inside_the_window_is_never_green_and_the_first_is_named() {
+        let (status, cause) = say(restart);
+        assert_eq!(status, Status::Inconclusive);
+        insta::assert_snapshot!(cause, @"transformer container_3_transformer_7 restarted 12 s into the window, and 1 more event");
+        let (status, cause) = say(|report| {
+            restart(report);
+            set(report, "spout_tps", "", Some(5_000.0));
+            set(report, "busy", "transformer", Some(60.0));
+        });
+        assert_eq!(status, Status::Fail);
+        insta::assert_snapshot!(cause, @"spout TPS 5,000/s, demanded at least 9,900/s; transformer container_3_transformer_7 restarted 12 s into the window, and 1 more event");
+    }
+
+    #[test]
+    fn an_application_that_could_not_be_asked_warns() {
+        let (status, cause) = say(|report| {
+            report.app.as_mut().unwrap().warnings = vec!["it is not known what happened to it: no answer".into()];
+        });
+        assert_eq!(status, Status::Warn);
+        insta::assert_snapshot!(cause, @"carried 10,000/s, but it is not known what happened to it: no answer");
     }
 
     #[test]

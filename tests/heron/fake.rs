@@ -54,7 +54,12 @@ pub struct Heron {
     pub registers: bool,
     /// Whether each look finds one more exception.
     pub throws: bool,
-    exceptions: u32,
+    /// How many of the recorded exceptions there are.
+    pub exceptions: u32,
+    /// What is otherwise in the tracker's `/info` than recorded.
+    pub change: Option<fn(&mut Value)>,
+    /// What the instances of a component said of their JVM's age: (instance, Unix seconds, age).
+    pub ages: Vec<(&'static str, i64, f64)>,
     submissions: i64,
 }
 
@@ -100,6 +105,8 @@ impl Fake {
             registers: true,
             throws: false,
             exceptions: 0,
+            change: None,
+            ages: Vec::new(),
             submissions: 0,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,6 +120,7 @@ impl Fake {
             .route("/topologies/info", get(info))
             .route("/topologies/runtimestate", get(runtime_state))
             .route("/topologies/exceptions", get(exceptions))
+            .route("/topologies/metricstimeline", get(timeline))
             .fallback(|| async { recorded("apiserver/root") })
             .with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -249,7 +257,22 @@ async fn info(State(fake): State<Fake>) -> Response {
     } else if let Some(instance) = heron.missing_instance {
         info["physical_plan"]["instances"].as_object_mut().unwrap().remove(instance).unwrap();
     }
+    if let Some(change) = heron.change {
+        change(&mut info);
+    }
     heron.tell(info)
+}
+
+async fn timeline(State(fake): State<Fake>, Query(asked): Query<BTreeMap<String, String>>) -> Response {
+    let heron = fake.heron();
+    let mut instances = json!({});
+    for (instance, time, age) in heron.ages.iter().filter(|age| age.0.contains(&asked["component"])) {
+        instances[instance][time.to_string()] = match heron.generation {
+            Generation::Bare => json!(format!("{age:?}")),
+            Generation::Enveloped => json!(format!("{age:.6}")),
+        };
+    }
+    heron.tell(json!({"component": asked["component"], "timeline": {"__jvm-uptime-secs": instances}}))
 }
 
 async fn runtime_state(State(fake): State<Fake>) -> Response {

@@ -16,7 +16,9 @@ use serde_json::Value;
 use server::Server;
 use sink::{EXPORT, Instance, LOAD, Live, SCRAPE, Topology};
 use streamgauge::prometheus::{Args, run};
-use streamgauge::report::{self, App, Component, Latency, Load, Report, Run, Status, StepError, Verdict, Window};
+use streamgauge::report::{
+    self, App, Component, Event, EventKind, Latency, Load, Report, Run, Status, StepError, Verdict, Window,
+};
 use streamgauge::step::{Exit, Failure, Step};
 
 /// A run of the program: its folder, exit and report.
@@ -148,6 +150,24 @@ async fn a_steady_run_is_measured_as_it_was_and_passes() {
         let text = std::fs::read_to_string(measured.path(file)).unwrap();
         assert!(text.contains("carried 1,000/s"), "{file}: {text}");
     }
+}
+
+#[tokio::test]
+async fn an_application_that_cannot_be_asked_what_happened_makes_a_warning() {
+    let epoch = epoch();
+    let server = Server::with(&steady().samples(epoch));
+    let mut before = before(epoch, 1000.0, &PLANNED);
+    let address = serde_json::json!({"trackerUrl": "http://127.0.0.1:1", "cluster": "local", "role": "ads",
+        "environment": "staging"});
+    before.app.as_mut().unwrap().address = address.as_object().unwrap().clone();
+    let measured = measure(&server.endpoint, &before, &[]).await;
+    let verdict = measured.verdict();
+    assert_eq!(verdict.status, Status::Warn);
+    assert_eq!(
+        verdict.cause,
+        "carried 1,000/s, but it is not known what happened to preprocessor in the window: cannot ask for topology \"preprocessor\": no answer from Heron's tracker at http://127.0.0.1:1/: Connection refused (os error 111); check --tracker-url"
+    );
+    assert_eq!(measured.report().app.unwrap().warnings.len(), 1);
 }
 
 #[tokio::test]
@@ -359,6 +379,9 @@ async fn a_full_report_keeps_to_its_schema() {
     app.properties.insert("kafka.input.parallelism".into(), Value::from("2"));
     app.components[0].cpu = Some(1.0);
     app.components[0].ram_bytes = Some(2 << 30);
+    app.warnings = vec!["what happened is not known".into()];
+    app.events =
+        vec![Event { at: None, kind: EventKind::Lost, component: "publisher".into(), text: "was lost".into() }];
     (app.deployed_at, app.ready_at) = (Some(at(epoch)), Some(at(epoch + 15)));
     (load.send_delay, load.ack_latency) = (latency, latency);
     before.errors.push(StepError::now("send-slack", 4, "channel_not_found".into()));

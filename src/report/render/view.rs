@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::report::{App, Load, Metric, Part, Report, Status, number, quantity, title_of};
+use crate::report::{App, Event, EventKind, Load, Metric, Part, Report, Status, number, quantity, title_of};
 
 /// What stands where a number is missing.
 const NONE: &str = "–";
@@ -77,7 +77,7 @@ impl View {
             Some(verdict) => (Some(verdict.status), verdict.cause.clone()),
             None => (None, "the run ended before it was judged".to_owned()),
         };
-        let tables = [applications(report), components(report), whole(report), checks(report)];
+        let tables = [applications(report), components(report), whole(report), checks(report), events(report)];
         Self {
             title: title(report),
             status,
@@ -280,12 +280,40 @@ fn checks(report: &Report) -> Table {
     }
 }
 
+/// What happened to the application inside the window, in order.
+fn events(report: &Report) -> Table {
+    let window = report.load.as_ref().and_then(|load| load.window);
+    let when = |event: &Event| match (event.at, window) {
+        (Some(at), Some(window)) => format!("{} s into the window", at.duration_since(window.start).as_secs().max(0)),
+        (Some(at), None) => format!("{at:.0}"),
+        (None, _) => "since it was ready".to_owned(),
+    };
+    let events = report.app.iter().flat_map(|app| &app.events);
+    Table {
+        title: "Events",
+        head: head(&["event", "when", "component", "what"]),
+        text_columns: 4,
+        rows: events
+            .map(|event| {
+                let kind = match event.kind {
+                    EventKind::Exception => "exception",
+                    EventKind::Restart => "restart",
+                    EventKind::Lost => "lost",
+                    EventKind::Moved => "moved",
+                };
+                vec![kind.to_owned(), when(event), event.component.clone(), event.text.clone()]
+            })
+            .collect(),
+    }
+}
+
 fn notes(report: &Report) -> Vec<String> {
     let mut notes: Vec<String> = report
         .errors
         .iter()
         .map(|error| format!("{} (exit {}): {}", error.program, error.exit_code, error.message))
         .collect();
+    notes.extend(report.app.iter().flat_map(|app| app.warnings.iter().cloned()));
     for metric in &report.metrics {
         let of = if metric.component.is_empty() { String::new() } else { format!(" of {}", metric.component) };
         notes.extend(metric.warnings.iter().map(|warning| format!("{}{of}: {warning}", title_of(&metric.name))));

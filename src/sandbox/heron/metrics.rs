@@ -46,6 +46,32 @@ pub fn metrics(job: &Job, query: &Query) -> Value {
     json!({"interval": told, "component": component, "metrics": metrics})
 }
 
+/// The values of each minute since the topology was submitted that begins in this stretch of time.
+pub fn timeline(job: &Job, query: &Query, (start, end): (i64, i64), write: impl Fn(f64) -> Value) -> Value {
+    let component = query.get("component").unwrap_or_default();
+    let (names, instances) = (query.all("metricname"), query.all("instance"));
+    let first = job.submitted.as_second();
+    let minute = |time: Timestamp| first + (time.as_second() - first).div_euclid(60) * 60;
+    let mut found: BTreeMap<(&str, &str, i64), Vec<f64>> = BTreeMap::new();
+    for sample in job.samples.iter().filter(|sample| (start..=end).contains(&minute(sample.time))) {
+        for (instance, values) in sample.values.get(component).into_iter().flatten() {
+            if !instances.is_empty() && !instances.contains(&instance.as_str()) {
+                continue;
+            }
+            for name in &names {
+                if let Some(value) = values.get(*name) {
+                    found.entry((name, instance, minute(sample.time))).or_default().push(*value);
+                }
+            }
+        }
+    }
+    let mut metrics = json!({});
+    for ((name, instance, minute), values) in found {
+        metrics[name][instance][minute.to_string()] = write(together(name, &values));
+    }
+    json!({"starttime": start, "endtime": end, "component": component, "timeline": metrics})
+}
+
 fn together(name: &str, values: &[f64]) -> f64 {
     let sum: f64 = values.iter().sum();
     if name.contains("-latency") {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::envelope::{envelope, respond};
 use super::job::Job;
-use super::metrics::metrics;
+use super::metrics::{metrics, timeline};
 use super::{Cluster, form};
 use crate::heron::definition::{Config, Grouping, InputStream, OutputStream};
 
@@ -176,8 +176,11 @@ impl Tracker {
 
     fn topology(&self, what: &str, query: &Query) -> Result<Value, Refusal> {
         let mut needed = vec!["cluster", "environ", "topology"];
-        if ["metrics", "exceptions", "exceptionsummary"].contains(&what) {
+        if ["metrics", "exceptions", "exceptionsummary"].contains(&what) || is_timeline(what) {
             needed.push("component");
+        }
+        if is_timeline(what) {
+            needed.extend(["metricname", "starttime", "endtime"]);
         }
         let mut missing: Vec<_> = needed.into_iter().filter(|key| query.get(key).is_none()).collect();
         if what == "metrics" && self.generation == V0204 && query.get("metricname").is_none() {
@@ -231,7 +234,8 @@ impl Tracker {
             },
             "exceptions" => return self.exceptions(job, query),
             "exceptionsummary" => return self.exception_summary(job, query),
-            _ => metrics(job, query),
+            "metrics" => metrics(job, query),
+            _ => return self.timeline(job, what, query),
         })
     }
 
@@ -377,7 +381,7 @@ impl Tracker {
                 "port": 0,
                 "shell_port": 0,
                 "cwd": job.dir,
-                "pid": 0,
+                "pid": job.generation,
                 "joburl": format!("{home}/browse/"),
                 "logfiles": format!("{home}/browse/log-files"),
                 "instance_ids": ids,
@@ -466,6 +470,22 @@ impl Tracker {
             .collect())
     }
 
+    fn timeline(&self, job: &Job, what: &str, query: &Query) -> Result<Value, Refusal> {
+        let second = |key| query.get(key).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+        let (start, end) = (second("starttime"), second("endtime"));
+        if start > end {
+            return Err(match self.generation {
+                V0205 => Refusal { status: 400, body: json!({"detail": "start_time > end_time"}) },
+                V0204 => Refusal::message("starttime is greater than endtime.".to_owned()),
+            });
+        }
+        Ok(timeline(job, query, (start, end), |value| match (self.generation, what) {
+            (V0205, "metrics/timeline") => json!(value),
+            (V0205, _) => json!(format!("{value:?}")),
+            (V0204, _) => json!(format!("{value:.6}")),
+        }))
+    }
+
     fn exception_summary(&self, job: &Job, query: &Query) -> Result<Value, Refusal> {
         if self.generation == V0205 {
             let field = |name| format!("{name}\n  field required (type=value_error.missing)");
@@ -502,8 +522,13 @@ impl Tracker {
     }
 }
 
+/// The same under its old path and its new one.
+fn is_timeline(what: &str) -> bool {
+    ["metricstimeline", "metrics/timeline"].contains(&what)
+}
+
 /// What can be asked of one topology.
-const OF_A_TOPOLOGY: [&str; 12] = [
+const OF_A_TOPOLOGY: [&str; 14] = [
     "executionstate",
     "metadata",
     "info",
@@ -516,6 +541,8 @@ const OF_A_TOPOLOGY: [&str; 12] = [
     "exceptions",
     "exceptionsummary",
     "metrics",
+    "metricstimeline",
+    "metrics/timeline",
 ];
 
 /// 0.20.4 names a spout's facts otherwise in /info than in /logicalplan.
