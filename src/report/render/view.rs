@@ -291,7 +291,7 @@ fn events(report: &Report) -> Table {
     let events = report.app.iter().flat_map(|app| &app.events);
     Table {
         title: "Events",
-        head: vec!["event", "when", "component", "what"],
+        head: head(&["event", "when", "component", "what"]),
         text_columns: 4,
         rows: events
             .map(|event| {
