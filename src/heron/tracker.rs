@@ -40,15 +40,14 @@ pub enum Answer<T> {
 
 /// What the tracker knows about a topology (`/topologies/info`).
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
 pub struct Info {
-    /// Who submitted it when, and its state.
+    /// Who submitted it when, and its state. An answer without it is not about a topology.
     pub execution_state: ExecutionState,
     /// The instances as they are to be; from the moment of the submission.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub packing_plan: PackingPlan,
     /// The instances as they have come up; none before all have come up once.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub physical_plan: PhysicalPlan,
     /// Whether the answer came in the old generation's envelope.
     #[serde(skip)]
