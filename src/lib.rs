@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
+//! | [`kubernetes`] | its API server: objects applied, watched, deleted |
 //! | [`heron`] | deploy: submit, watch and kill Heron topologies |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
 //! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
@@ -18,6 +19,7 @@
 pub mod demo;
 pub mod heron;
 pub mod kafka;
+pub mod kubernetes;
 pub mod loader;
 pub mod local;
 pub mod prometheus;
