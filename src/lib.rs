@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
-//! | [`kubernetes`] | its API server: objects applied, watched, deleted |
+//! | [`kubernetes`] | the API server of Kubernetes: objects applied, watched, deleted |
+//! | [`manifest`] | deploy: apply, wait for and delete manifests |
 //! | [`heron`] | deploy: submit, watch and kill Heron topologies |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
 //! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
@@ -22,6 +23,7 @@ pub mod kafka;
 pub mod kubernetes;
 pub mod loader;
 pub mod local;
+pub mod manifest;
 pub mod prometheus;
 pub mod report;
 pub mod sandbox;

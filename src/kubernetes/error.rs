@@ -82,6 +82,22 @@ pub enum Error {
         /// Its group and version.
         api_version: String,
     },
+    /// An object will not become ready.
+    #[error("{object} will not become ready: {words}")]
+    Failed {
+        /// Which one.
+        object: String,
+        /// Why, in its own words.
+        words: String,
+    },
+    /// Objects are not ready yet.
+    #[error("not ready after {:.0} s: {left}", waited.as_secs_f64())]
+    NotReady {
+        /// How long they were waited for.
+        waited: Duration,
+        /// Which ones, and how far they are.
+        left: String,
+    },
     /// Something that was deleted is still there.
     #[error("not gone after {:.0} s: {left}", waited.as_secs_f64())]
     NotGone {
@@ -96,7 +112,7 @@ impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Config { .. } => Exit::Usage,
-            Self::NotGone { .. } => Exit::Deadline,
+            Self::NotReady { .. } | Self::NotGone { .. } => Exit::Deadline,
             _ => Exit::Refused,
         }
     }

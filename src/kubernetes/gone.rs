@@ -8,6 +8,8 @@ use super::{Cluster, Error, Kind, Object, Wait};
 pub enum Old {
     /// The one of this name.
     Named(Object),
+    /// The one of this name and this uid; another of the name does not matter.
+    Exactly(Object, String),
     /// All of a kind in a namespace that this label selector chooses.
     Labelled {
         /// Their kind.
@@ -39,6 +41,11 @@ async fn left(cluster: &Cluster, old: &[Old]) -> Result<Vec<String>, Error> {
         match one {
             Old::Named(object) => {
                 if let Some(found) = cluster.get(object).await? {
+                    left.push(format!("{object}{}", held(&found)));
+                }
+            }
+            Old::Exactly(object, uid) => {
+                if let Some(found) = cluster.get(object).await?.filter(|found| text(found, "/metadata/uid") == uid) {
                     left.push(format!("{object}{}", held(&found)));
                 }
             }

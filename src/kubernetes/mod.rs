@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`client`] | the connection, and what is done over it |
 //! | [`object`] | which object of which kind is meant |
+//! | [`ready`] | when an object is ready, by its kind; waits for that |
 //! | [`gone`] | waits until old objects are gone |
 
 pub mod client;
 pub mod gone;
 pub mod object;
+pub mod ready;
 
 mod error;
 mod wait;

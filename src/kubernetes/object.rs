@@ -5,6 +5,30 @@ use std::fmt;
 use kube::core::ApiResource;
 use serde_json::Value;
 
+/// The groups that come with Kubernetes 1.35; other groups that end in .k8s.io are installed like anybody's.
+pub(crate) const BUILT_IN: [&str; 20] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
 /// A kind of objects, as the API server serves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kind {
@@ -53,10 +77,9 @@ impl Kind {
         }
     }
 
-    /// Whether Kubernetes itself brings it. The groups of its own end so, or have no dot at all.
+    /// Whether Kubernetes itself brings it.
     pub fn built_in(&self) -> bool {
-        let group = &self.resource.group;
-        !group.contains('.') || group.ends_with(".k8s.io")
+        BUILT_IN.contains(&self.resource.group.as_str())
     }
 }
 
