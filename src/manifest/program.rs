@@ -31,11 +31,11 @@ pub struct Args {
     manifests: Vec<PathBuf>,
 
     /// Values to set, each as path=value, Kind:path=value or Kind/name:path=value; the path must be there, and null takes it away
-    #[arg(long, value_name = "PATH=VALUE", num_args = 0.., allow_hyphen_values = true, help_heading = "Manifests")]
+    #[arg(long, value_name = "PATH=VALUE", num_args = 0.., help_heading = "Manifests")]
     set: Vec<String>,
 
     /// Values to set where nothing has to be there yet, in the same form; [+] is a new item of a list
-    #[arg(long, value_name = "PATH=VALUE", num_args = 0.., allow_hyphen_values = true, help_heading = "Manifests")]
+    #[arg(long, value_name = "PATH=VALUE", num_args = 0.., help_heading = "Manifests")]
     add: Vec<String>,
 
     /// Name of the application that the manifests are, for the report; when empty they only are something it needs

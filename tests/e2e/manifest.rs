@@ -39,11 +39,13 @@ impl Bench {
         let names = ["objects", "changed", "ready-at"];
         let result = names.map(|name| format!("--result={name}={}/{name}", results.path().display()));
         let patience = format!("{}s", PATIENCE.as_secs());
-        let mut words = vec!["apply-manifest", "--manifests", &manifests, "--timeout", &patience];
+        let mut words = vec!["apply-manifest", "--manifests", &manifests];
+        // Its own deadline and namespace, where the test does not say otherwise.
+        for (flag, value) in [("--timeout", &patience), ("--namespace", &self.space.name)] {
+            words.extend(if args.contains(&flag) { vec![] } else { vec![flag, value] });
+        }
         words.extend(["--kubeconfig", &self.kubeconfig]);
         words.extend(result.iter().map(String::as_str));
-        // Its own namespace, where the test does not say otherwise.
-        words.extend(if args.contains(&"--namespace") { vec![] } else { vec!["--namespace", &self.space.name] });
         words.extend(args);
         let args = Args::try_parse_from(&words).unwrap();
         let step = Step::new(args.step.clone());
