@@ -104,7 +104,7 @@ fn request(args: &Args, endpoints: &Endpoints) -> Request {
     let kafka = &endpoints.kafka_bootstrap_servers;
     let interval = |time: std::time::Duration| time.as_secs_f64().to_string();
     let params = [
-        ("topology", "preprocessor".to_owned()),
+        ("app-name", "preprocessor".to_owned()),
         ("cluster", args.sandbox.heron_cluster.clone()),
         ("role", "ads".to_owned()),
         ("environment", "staging".to_owned()),

@@ -1,11 +1,15 @@
 //! All programs of the Steps in one file, for the image: which one it is, the name says that it is called by.
-//! They share most of their code, so that the image is a third of what single files would make it.
+//! They share most of their code, so that the image is a fraction of what a file for each would make it.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 #[path = "apply-manifest.rs"]
 mod apply_manifest;
+#[path = "begin-report.rs"]
+mod begin_report;
+#[path = "collect-reports.rs"]
+mod collect_reports;
 #[path = "delete-heron-app.rs"]
 mod delete_heron_app;
 #[path = "deploy-dataloader.rs"]
@@ -27,6 +31,8 @@ fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     match Path::new(&called).file_name().and_then(|name| name.to_str()) {
         Some("apply-manifest") => apply_manifest::main(),
+        Some("begin-report") => begin_report::main(),
+        Some("collect-reports") => collect_reports::main(),
         Some("delete-heron-app") => delete_heron_app::main(),
         Some("deploy-dataloader") => deploy_dataloader::main(),
         Some("deploy-heron-app") => deploy_heron_app::main(),

@@ -13,7 +13,7 @@ use super::ready::{self, Wanted};
 use super::tracker::{Answer, Info, Tracker};
 use super::wait::Wait;
 use super::{Error, Target, delete};
-use crate::report::{App, Component, Report, Run};
+use crate::report::{App, Component};
 use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs, flag};
 
 /// How long a topology must be up without a break unless the user says otherwise.
@@ -63,9 +63,6 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = hold, default_value = HOLD, help_heading = "Topology")]
     ready_hold: Seconds,
 
-    #[command(flatten)]
-    facts: RunFacts,
-
     /// What all steps have.
     #[command(flatten)]
     pub step: StepArgs,
@@ -75,78 +72,14 @@ pub struct Args {
     main_args: Vec<String>,
 }
 
-/// What is known about the run; it goes into report.json. Empty means not known.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Run")]
-struct RunFacts {
-    /// Name of the PipelineRun
-    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
-    run_id: String,
-
-    /// Name of the Pipeline
-    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
-    pipeline: String,
-
-    /// Repository under test
-    #[arg(long, value_name = "URL", default_value = "", allow_hyphen_values = true)]
-    repository: String,
-
-    /// Commit under test
-    #[arg(long, value_name = "SHA", default_value = "", allow_hyphen_values = true)]
-    commit: String,
-
-    /// The commit's message; $COMMIT_MESSAGE when it is empty
-    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
-    commit_message: String,
-
-    /// The commit's author; $COMMIT_AUTHOR when it is empty
-    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
-    author: String,
-
-    /// Number of the pull request
-    #[arg(long, value_name = "NUMBER", default_value = "", allow_hyphen_values = true)]
-    pull_request: String,
-}
-
-impl RunFacts {
-    /// Completed from the environment, which carries what no parameter can.
-    fn completed(mut self) -> Self {
-        for (said, name) in [(&mut self.commit_message, "COMMIT_MESSAGE"), (&mut self.author, "COMMIT_AUTHOR")] {
-            if said.is_empty() {
-                *said = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
-            }
-        }
-        self
-    }
-
-    /// Refuses text that Tekton takes for variables of its own. It replaces some and ends the whole run for others, at once and
-    /// without its finally tasks (Tekton 1.15 validates the replaced Pipeline again): what is deployed then stays for good.
-    fn check(&self) -> Result<(), Error> {
-        let arguments = [
-            ("--repository", &self.repository),
-            ("--commit", &self.commit),
-            ("--commit-message", &self.commit_message),
-            ("--author", &self.author),
-            ("--pull-request", &self.pull_request),
-        ];
-        match arguments.into_iter().find(|(_, value)| value.contains("$(")) {
-            Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
-            None => Ok(()),
-        }
-    }
-}
-
 /// A time; an empty value means that it was not given.
 fn hold(text: &str) -> Result<Seconds, String> {
     if text.is_empty() { HOLD.parse() } else { text.parse() }
 }
 
 /// Submits the topology and waits until it is truly running.
-pub async fn run(mut args: Args, step: &Step) -> Result<Exit, Failure> {
-    let checked = args.facts.check();
-    args.facts = args.facts.completed();
-    step.update_report(|report| args.begin_report(report))?;
-    checked?;
+pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    step.update_report(|report| report.begin_app(args.app()))?;
     args.check()?;
     let mut wait = Wait::within(step.timeout());
     let Args { target, .. } = &args;
@@ -277,33 +210,10 @@ impl Args {
         }
     }
 
-    /// Notes what is known before anything can fail. What earlier steps of this run noted stays; what is left of another run in
-    /// the same folder goes, or its verdict would be taken for this one's.
-    fn begin_report(&self, report: &mut Report) {
-        let facts = &self.facts;
-        let same = !facts.run_id.is_empty() && report.run.as_ref().is_some_and(|run| run.id == facts.run_id);
-        if !same {
-            *report = Report::default();
-        }
-        let run = report.run.get_or_insert_with(Run::default);
-        run.started_at.get_or_insert_with(Timestamp::now);
-        let notes = [
-            (&mut run.id, &facts.run_id),
-            (&mut run.pipeline, &facts.pipeline),
-            (&mut run.repository, &facts.repository),
-            (&mut run.commit, &facts.commit),
-            (&mut run.message, &facts.commit_message),
-            (&mut run.author, &facts.author),
-            (&mut run.pull_request, &facts.pull_request),
-        ];
-        for (place, said) in notes {
-            if !said.is_empty() {
-                place.clone_from(said);
-            }
-        }
+    /// What is known of the application before anything can fail.
+    fn app(&self) -> App {
         let properties = self.properties.iter().map(|p| (p.key.clone(), Value::from(p.shown()))).collect();
-        report.app =
-            Some(App { engine: "heron".to_owned(), name: self.target.topology.clone(), properties, ..App::default() });
+        App { engine: "heron".to_owned(), name: self.target.topology.clone(), properties, ..App::default() }
     }
 }
 

@@ -37,16 +37,6 @@ pub enum Error {
         /// Its value.
         value: String,
     },
-    /// Text that Tekton would take for a variable.
-    #[error(
-        "{flag} {value:?} cannot be used: Tekton takes $(…) in a parameter for a variable of its own and ends the run without its finally tasks; give such text as an annotation of the run (streamgauge.dev/commit-message, streamgauge.dev/author), or outside Tekton in $COMMIT_MESSAGE and $COMMIT_AUTHOR"
-    )]
-    Variable {
-        /// The argument.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-    },
     /// A property that the JVM would take for something else.
     #[error("the property {key:?} cannot be used: {why}")]
     Property {
@@ -216,7 +206,6 @@ impl ExitClass for Error {
             | Self::Address { .. }
             | Self::Option { .. }
             | Self::Property { .. }
-            | Self::Variable { .. }
             | Self::File { .. }
             | Self::Java { .. }
             | Self::WrongName { .. } => Exit::Usage,

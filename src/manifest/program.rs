@@ -76,6 +76,15 @@ fn patience(text: &str) -> Result<Seconds, String> {
 
 /// Applies the manifests and waits until they are ready, or deletes them.
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    let reports = !args.name.is_empty() && !args.delete && !args.dry_run;
+    if reports {
+        let app = App { engine: "manifest".to_owned(), name: args.name.clone(), ..App::default() };
+        step.update_report(|report| report.begin_app(app))?;
+    }
+    let tell = |change: &dyn Fn(&mut App)| match reports {
+        true => step.update_report(|report| change(report.app.get_or_insert_default())),
+        false => Ok(()),
+    };
     let (manifests, properties) = args.manifests()?;
     let cluster = Cluster::connect(&args.connection).await?;
     tracing::info!("{} objects for {}, namespace {}", manifests.len(), cluster.server(), cluster.namespace());
@@ -92,7 +101,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         step.results().write("changed", &changed.to_string())?;
         return Ok(Exit::Done);
     }
-    args.tell(step, |app| (app.properties, app.deployed_at) = (properties, Some(Timestamp::now())))?;
+    tell(&|app| (app.properties, app.deployed_at) = (properties.clone(), Some(Timestamp::now())))?;
     let limits = Limits { patience: args.patience.0 };
     let (objects, changed) = applier.apply(limits, &mut wait).await?;
     step.results().write("objects", &manifests.len().to_string())?;
@@ -100,7 +109,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     ready::wait(&cluster, &objects, limits, &mut wait).await?;
     let ready = Timestamp::now();
     tracing::info!("all {} objects are ready after {:.1} s", objects.len(), wait.elapsed().as_secs_f64());
-    args.tell(step, |app| app.ready_at = Some(ready))?;
+    tell(&|app| app.ready_at = Some(ready))?;
     step.results().write("ready-at", &format!("{ready:.3}"))?;
     Ok(Exit::Done)
 }
@@ -137,19 +146,5 @@ impl Args {
             }),
             None => Ok(()),
         }
-    }
-
-    /// Tells the report, when the manifests are the application of the run.
-    fn tell(&self, step: &Step, change: impl FnOnce(&mut App)) -> Result<(), crate::report::Error> {
-        if self.name.is_empty() {
-            return Ok(());
-        }
-        step.update_report(|report| {
-            let app = report.app.get_or_insert_default();
-            if app.engine != "manifest" || app.name != self.name {
-                *app = App { engine: "manifest".to_owned(), name: self.name.clone(), ..App::default() };
-            }
-            change(app);
-        })
     }
 }

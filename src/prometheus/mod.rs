@@ -84,6 +84,9 @@ pub enum Error {
         /// The query as it was sent.
         query: String,
     },
+    /// Nobody said what to measure, and the application does not tell.
+    #[error("which metric pack? the report's application has none of its own: give --pack")]
+    WhichPack,
     /// There is no such pack.
     #[error("no metric pack {name:?}: it is neither a built-in one (heron) nor a file that can be read")]
     NoPack {
@@ -138,14 +141,6 @@ pub enum Error {
     Future {
         /// Its end.
         end: Timestamp,
-    },
-    /// A file of the report could not be written.
-    #[error("cannot write {}: is --output-dir writable?", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
     },
 }
 

@@ -13,7 +13,8 @@ use crate::report::Direction;
 use crate::step::KeyValue;
 use crate::verdict::Demand;
 
-const HERON: &str = include_str!("../../metrics/heron.yaml");
+/// The packs that come with the program, by name: the engine's whose applications they measure.
+const BUILT_IN: [(&str, &str); 1] = [("heron", include_str!("../../metrics/heron.yaml"))];
 
 /// A metric pack.
 #[derive(Debug, Deserialize)]
@@ -35,12 +36,14 @@ pub struct Pack {
     pub checks: Vec<Demand>,
 }
 
-/// A parameter of a pack; one without a default has to be given.
+/// A parameter of a pack; one that is not given, not in the report and without a default is missing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Param {
     #[serde(rename = "description")]
     _description: String,
+    /// Where the report has it: a JSON Pointer such as /app/name.
+    report: Option<String>,
     default: Option<Default>,
 }
 
@@ -112,8 +115,8 @@ pub struct Filled {
 impl Pack {
     /// The built-in pack of this name, or the pack in this file.
     pub fn load(name: &str) -> Result<Self, Error> {
-        if name == "heron" {
-            return Self::parse(Path::new("metrics/heron.yaml"), HERON);
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(&Path::new("metrics").join(name).with_extension("yaml"), text);
         }
         let text = std::fs::read_to_string(name).map_err(|source| Error::NoPack { name: name.to_owned(), source })?;
         Self::parse(Path::new(name), &text)
@@ -153,8 +156,9 @@ impl Pack {
         Ok(())
     }
 
-    /// Fills the parameters in; `-` and `_` in their names are the same.
-    pub fn fill(&self, given: &[KeyValue]) -> Result<Filled, Error> {
+    /// Fills the parameters in; `-` and `_` in their names are the same. What is not given is taken from the report, where the
+    /// pack says that it is to be found there.
+    pub fn fill(&self, given: &[KeyValue], report: &serde_json::Value) -> Result<Filled, Error> {
         let given: BTreeMap<String, &str> =
             given.iter().map(|pair| (pair.key.replace('-', "_"), pair.value.as_str())).collect();
         if let Some(unknown) = given.keys().find(|name| !self.params.contains_key(*name)) {
@@ -167,7 +171,8 @@ impl Pack {
         let mut missing = Vec::new();
         for (name, param) in &self.params {
             // Tekton hands on an empty string for a parameter that nobody set.
-            match (given.get(name).filter(|value| !value.is_empty()), &param.default) {
+            let said = given.get(name).copied().filter(|value| !value.is_empty());
+            match (said.or_else(|| param.reported(report)), &param.default) {
                 (Some(text), Some(Default::Number(_))) => {
                     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
                     let number = number.ok_or_else(|| Error::Param {
@@ -175,7 +180,7 @@ impl Pack {
                     })?;
                     values.insert(name.clone(), Value::from(number));
                 }
-                (Some(text), _) => _ = values.insert(name.clone(), Value::from(*text)),
+                (Some(text), _) => _ = values.insert(name.clone(), Value::from(text)),
                 (None, Some(Default::Number(number))) => _ = values.insert(name.clone(), Value::from(*number)),
                 (None, Some(Default::Text(text))) => _ = values.insert(name.clone(), Value::from(text.as_str())),
                 (None, None) => missing.push(name.as_str()),
@@ -224,6 +229,12 @@ impl Pack {
     }
 }
 
+impl Param {
+    fn reported<'a>(&self, report: &'a serde_json::Value) -> Option<&'a str> {
+        report.pointer(self.report.as_deref()?)?.as_str().filter(|text| !text.is_empty())
+    }
+}
+
 impl Filled {
     /// Adds what is known only once the window is: its length, and the rate of the load when there was one.
     pub fn add_window(&mut self, window: Duration, load_rate: Option<f64>) {
@@ -266,12 +277,24 @@ mod tests {
         pairs.iter().map(|pair| pair.parse().unwrap()).collect()
     }
 
+    const NO_REPORT: serde_json::Value = serde_json::Value::Null;
     const GIVEN: [&str; 4] = ["topology=wc", "cluster=local", "role=ads", "environment=staging"];
+
+    #[test]
+    fn what_is_not_given_comes_from_the_report() {
+        let pack = Pack::load("heron").unwrap();
+        let address = serde_json::json!({"cluster": "local", "role": "ads", "environment": "staging"});
+        let report = serde_json::json!({"app": {"name": "of the report", "address": address}});
+        let query = |given: &[&str]| pack.newest_sample(&pack.fill(&params(given), &report).unwrap()).unwrap();
+        let whole = r#"topology="wc",cluster_role_env="local/ads/staging""#;
+        assert!(query(&["topology=wc", "cluster="]).contains(whole));
+        assert!(query(&[]).contains(r#"topology="of\u0020the\u0020report""#));
+    }
 
     #[test]
     fn every_query_of_the_built_in_pack_can_be_filled_in() {
         let pack = Pack::load("heron").unwrap();
-        let mut filled = pack.fill(&params(&GIVEN)).unwrap();
+        let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
         filled.add_window(Duration::from_secs(60), Some(10_000.0));
         for spec in &pack.metrics {
             let query = pack.query(spec, &filled).unwrap();
@@ -283,7 +306,7 @@ mod tests {
     #[test]
     fn the_built_in_pack_keeps_to_the_schema() {
         let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
-        let pack: serde_json::Value = serde_saphyr::from_str(HERON).unwrap();
+        let pack: serde_json::Value = serde_saphyr::from_str(BUILT_IN[0].1).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let errors: Vec<String> =
             validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -295,19 +318,19 @@ mod tests {
         let pack = Pack::load("heron").unwrap();
         let mut given = params(&GIVEN);
         given[0].value = "x\"} or up{a=\"\\".to_owned();
-        let query = pack.newest_sample(&pack.fill(&given).unwrap()).unwrap();
+        let query = pack.newest_sample(&pack.fill(&given, &NO_REPORT).unwrap()).unwrap();
         assert!(query.contains(r#"topology="x\"}\u0020or\u0020up{a=\"\\","#), "{query}");
     }
 
     #[test]
     fn wrong_parameters_are_refused_by_name() {
         let pack = Pack::load("heron").unwrap();
-        let say = |pairs: &[&str]| pack.fill(&params(pairs)).unwrap_err().to_string();
+        let say = |pairs: &[&str]| pack.fill(&params(pairs), &NO_REPORT).unwrap_err().to_string();
         insta::assert_snapshot!(say(&["topology=wc", "role="]), @"the pack needs the parameters cluster, environment, role: add --params NAME=VALUE");
         insta::assert_snapshot!(say(&["topolgy=wc"]), @r#"the pack has no parameter "topolgy"; it has cluster, environment, export_interval, role, scrape_interval, topology"#);
         insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=5s"]].concat()), @r#"the pack's parameter export_interval is "5s", not a number above 0"#);
         assert_eq!(
-            pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat())).unwrap().export_interval,
+            pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat()), &NO_REPORT).unwrap().export_interval,
             Duration::from_secs(5)
         );
     }
@@ -342,7 +365,7 @@ mod tests {
              metrics:\n- {name: share, description: d, unit: ms, query: 'x / {{ load_rate }} * {{ topology }}'}\n",
         )
         .unwrap();
-        let error = pack.query(&pack.metrics[0], &pack.fill(&[]).unwrap()).unwrap_err();
+        let error = pack.query(&pack.metrics[0], &pack.fill(&[], &NO_REPORT).unwrap()).unwrap_err();
         insta::assert_snapshot!(error, @"the query of metric share uses load_rate, topology, which is not a parameter of the pack (load_rate needs a load in the report)");
     }
 }

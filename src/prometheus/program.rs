@@ -10,12 +10,9 @@ use super::client::{Auth, Client};
 use super::measure::measure;
 use super::pack::{Filled, Pack};
 use super::window::Asked;
-use crate::report::{Metric, Report, Run, Status, Verdict, Window, render};
+use crate::report::{Metric, Report, Run, Window, render};
 use crate::step::{Exit, Failure, KeyValue, Seconds, Secret, Step, StepArgs, mounted};
 use crate::verdict::{self, Demand};
-
-/// The most characters of the result `summary`: it goes into a chat message and a commit status.
-const SUMMARY: usize = 300;
 
 /// Measures the application over the window of the load: runs a metric pack against Prometheus, judges the numbers and
 /// writes the report.
@@ -26,8 +23,8 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     endpoint: String,
 
-    /// The metric pack: a built-in one (heron) or a file
-    #[arg(long, value_name = "NAME|FILE", default_value = "heron")]
+    /// The metric pack: a built-in one (heron) or a file; that of the report's application when it is not given
+    #[arg(long, value_name = "NAME|FILE", default_value = "", hide_default_value = true)]
     pack: String,
 
     /// What the pack's queries are filled in with, as topology=preprocessor
@@ -71,9 +68,10 @@ pub struct Args {
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let mut report = step.read_report()?;
     let client = Client::new(&args.endpoint, auth(&args)?)?;
-    let mut pack = Pack::load(&args.pack)?;
+    let mut pack = Pack::load(pack_name(&args.pack, &report)?)?;
     pack.demand(&args.check)?;
-    let filled = pack.fill(&args.params)?;
+    let known = serde_json::to_value(&report).unwrap_or_default();
+    let filled = pack.fill(&args.params, &known)?;
     let load = window(&args, step, &report)?;
     let (metrics, trouble) = match Asked::of(load, args.warm_up.0, filled.export_interval, filled.scrape_interval) {
         Ok(asked) => (ask(&client, &pack, filled, &report, asked).await?, None),
@@ -85,10 +83,14 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     report.verdict = Some(verdict.clone());
     report.run.get_or_insert_with(Run::default).finished_at = Some(Timestamp::now());
     step.update_report(|file| take(file, &report))?;
-    write_files(&args, step, &report)?;
-    show(&render::text(&report));
+    let path = step.report_path().unwrap_or(Path::new("report.json"));
+    let path = match args.output_dir.as_str() {
+        "" => path.to_owned(),
+        folder => Path::new(folder).join(path.file_name().unwrap_or_default()),
+    };
+    render::publish(&path, &report)?;
     step.results().write("verdict", verdict.status.as_str())?;
-    step.results().write("summary", &summary(&verdict))?;
+    step.results().write("summary", &verdict.summary())?;
     Ok(verdict.status.exit())
 }
 
@@ -99,6 +101,16 @@ fn take(file: &mut Report, mine: &Report) {
     file.verdict.clone_from(&mine.verdict);
     let finished_at = mine.run.as_ref().and_then(|run| run.finished_at);
     file.run.get_or_insert_with(Run::default).finished_at = finished_at;
+}
+
+/// The pack that was asked for, else the one for what the application runs on.
+fn pack_name<'a>(asked: &'a str, report: &'a Report) -> Result<&'a str, Error> {
+    let engine = report.app.as_ref().map_or("", |app| app.engine.as_str());
+    match (asked, engine) {
+        ("", "" | "none" | "manifest") => Err(Error::WhichPack),
+        ("", engine) => Ok(engine),
+        (asked, _) => Ok(asked),
+    }
 }
 
 async fn ask(
@@ -179,38 +191,4 @@ fn window(args: &Args, step: &Step, report: &Report) -> Result<Window, Failure> 
         return Err(Error::Future { end: window.end }.into());
     }
     Ok(window)
-}
-
-fn write_files(args: &Args, step: &Step, report: &Report) -> Result<(), Error> {
-    let folder = match args.output_dir.as_str() {
-        "" => step.report_path().and_then(Path::parent).unwrap_or(Path::new("")),
-        folder => Path::new(folder),
-    };
-    let write = |name: &str, text: String| {
-        let path = folder.join(name);
-        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
-        written.map_err(|source| Error::Write { path, source })
-    };
-    write("report.md", render::markdown(report))?;
-    write("report.html", render::html(report))
-}
-
-#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
-fn show(table: &str) {
-    print!("{table}");
-}
-
-/// The verdict in one short line.
-fn summary(verdict: &Verdict) -> String {
-    let word = match verdict.status {
-        Status::Pass => "passed",
-        Status::Warn => "passed with a warning",
-        Status::Fail => "failed",
-        Status::Inconclusive => "inconclusive",
-    };
-    let line = format!("{word}: {}", verdict.cause);
-    match line.char_indices().nth(SUMMARY - 1) {
-        Some((at, _)) if line.chars().count() > SUMMARY => format!("{}…", &line[..at]),
-        _ => line,
-    }
 }

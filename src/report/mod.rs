@@ -2,6 +2,8 @@
 //!
 //! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
 
+pub mod begin;
+pub mod collect;
 mod format;
 pub mod render;
 
@@ -17,6 +19,9 @@ use crate::step::{Exit, ExitClass};
 
 /// The version of the report's form that this program writes.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// The most characters of the result `summary`: it goes into a chat message and a commit status.
+const SUMMARY: usize = 300;
 
 /// A whole report. Every part is there once its step has written it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +44,9 @@ pub struct Report {
     /// What was demanded of the measurements, and whether it was met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// The applications of a run that tests several, each with what was measured of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// The judgement on the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -59,10 +67,61 @@ impl Default for Report {
             load: None,
             metrics: Vec::new(),
             checks: Vec::new(),
+            parts: Vec::new(),
             verdict: None,
             errors: Vec::new(),
             other: Map::new(),
         }
+    }
+}
+
+impl Report {
+    /// Notes the application that is about to be deployed. What was measured of an earlier one goes: it says nothing of this one.
+    pub fn begin_app(&mut self, app: App) {
+        let mut run = self.run.take().unwrap_or_default();
+        run.started_at.get_or_insert_with(Timestamp::now);
+        *self = Self { run: Some(run), app: Some(app), other: std::mem::take(&mut self.other), ..Self::default() };
+    }
+}
+
+/// One application of a run that tests several.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Part {
+    /// Its name in the run, as `--part` gives it.
+    pub name: String,
+    /// The application as it was deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+    /// Its load; none when all applications of the run were given the same one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// What was measured over the window.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<Metric>,
+    /// What was demanded of the measurements, and whether it was met.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+    /// The judgement on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why steps failed, in the order in which they did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<StepError>,
+}
+
+impl From<(String, Report)> for Part {
+    fn from((name, report): (String, Report)) -> Self {
+        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
+        Self { name, app, load, metrics, checks, verdict, errors }
+    }
+}
+
+impl Part {
+    /// The part as a report of its own.
+    pub fn report(&self) -> Report {
+        let Self { app, load, metrics, checks, verdict, errors, .. } = self.clone();
+        Report { app, load, metrics, checks, verdict, errors, ..Report::default() }
     }
 }
 
@@ -273,6 +332,23 @@ pub struct Verdict {
     pub cause: String,
 }
 
+impl Verdict {
+    /// The verdict in one short line, for a Tekton result.
+    pub fn summary(&self) -> String {
+        let word = match self.status {
+            Status::Pass => "passed",
+            Status::Warn => "passed with a warning",
+            Status::Fail => "failed",
+            Status::Inconclusive => "inconclusive",
+        };
+        let line = format!("{word}: {}", self.cause);
+        match line.char_indices().nth(SUMMARY - 1) {
+            Some((at, _)) if line.chars().count() > SUMMARY => format!("{}…", &line[..at]),
+            _ => line,
+        }
+    }
+}
+
 /// The four judgements. `Inconclusive` is not green: there was not enough to judge by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -356,6 +432,16 @@ pub enum Error {
         /// Its version.
         version: u32,
     },
+    /// Text that Tekton would take for a variable.
+    #[error(
+        "{flag} {value:?} cannot be used: Tekton takes $(…) in a parameter for a variable of its own and ends the run without its finally tasks; give such text as an annotation of the run (streamgauge.dev/commit-message, streamgauge.dev/author), or outside Tekton in $COMMIT_MESSAGE and $COMMIT_AUTHOR"
+    )]
+    Variable {
+        /// The argument.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// The file could not be written.
     #[error("cannot write the report {}: is the workspace writable?", path.display())]
     Write {
@@ -370,6 +456,15 @@ impl ExitClass for Error {
     fn exit(&self) -> Exit {
         Exit::Usage
     }
+}
+
+/// Where the report of one application of a run lies: `report-NAME.json` beside `report.json`; without a name, the report itself.
+pub fn part_path(path: &Path, name: &str) -> PathBuf {
+    if name.is_empty() {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-{name}.json"))
 }
 
 /// Reads a report; none when there is no such file.
@@ -434,6 +529,17 @@ mod tests {
         assert_eq!(report.run.unwrap().commit, "c0ffee");
         assert_eq!(report.other["tomorrow"], 1);
         assert_eq!(report.verdict.unwrap().status, Status::Pass);
+    }
+
+    #[test]
+    fn a_new_deployment_voids_what_was_measured_of_the_old_one() {
+        let verdict = Verdict { status: Status::Pass, cause: "ok".into() };
+        let run = Run { id: "run-1".into(), ..Run::default() };
+        let mut report = Report { run: Some(run), verdict: Some(verdict), ..Report::default() };
+        report.other.insert("tomorrow".into(), Value::from(1));
+        report.begin_app(App { name: "wc".into(), ..App::default() });
+        assert_eq!((report.verdict, report.other["tomorrow"].as_i64()), (None, Some(1)));
+        assert_eq!((report.run.unwrap().id.as_str(), report.app.unwrap().name.as_str()), ("run-1", "wc"));
     }
 
     #[test]

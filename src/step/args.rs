@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::report::part_path;
+
 /// The arguments that all programs have.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Step")]
@@ -14,6 +16,10 @@ pub struct StepArgs {
     /// report.json, the file that carries the run from step to step; made when it does not exist
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+
+    /// Name of this application in a run that tests several; its part of the report is report-NAME.json, beside the report
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = part)]
+    pub part: String,
 
     /// Write the result NAME to FILE, as $(results.NAME.path) gives it in a Task; may be repeated
     #[arg(long, value_name = "NAME=FILE")]
@@ -38,12 +44,20 @@ impl StepArgs {
                 None => (word, None),
             };
             match flag.as_str() {
+                "--part" => {
+                    found.part = value.or_else(|| words.next()).and_then(|name| part(&name).ok()).unwrap_or_default()
+                }
                 "--report" => found.report = value.or_else(|| words.next()).map(PathBuf::from),
                 "--result" => found.result.extend(value.or_else(|| words.next()).and_then(|pair| pair.parse().ok())),
                 _ => {}
             }
         }
         found.mounted()
+    }
+
+    /// The report that this step reads and writes: the run's, or its application's part of it.
+    pub fn report_path(&self) -> Option<PathBuf> {
+        self.report.as_ref().map(|path| part_path(path, &self.part))
     }
 
     /// Without the report of a workspace that is not bound.
@@ -59,6 +73,15 @@ impl StepArgs {
 pub fn mounted(file: &str) -> Option<&Path> {
     let path = Path::new(file);
     (!file.is_empty() && (path.parent() != Some(Path::new("/")) || path.exists())).then_some(path)
+}
+
+/// A name that goes into a file's; empty where the run has one application only.
+fn part(text: &str) -> Result<String, String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match text.chars().all(letter) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is not a name of a-z, 0-9 and -")),
+    }
 }
 
 /// Whether a flag that may be given a value is on; a Task passes it empty when nobody said.

@@ -12,6 +12,7 @@ mod results;
 mod secret;
 
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub const GRACE: Duration = Duration::from_secs(15);
 pub struct Step {
     results: Results,
     args: StepArgs,
+    report: Option<PathBuf>,
     stop: watch::Receiver<Option<Exit>>,
 }
 
@@ -49,7 +51,7 @@ impl Step {
     }
 
     fn with_stop(args: StepArgs, stop: watch::Receiver<Option<Exit>>) -> Self {
-        Self { results: Results::new(&args.result), args, stop }
+        Self { results: Results::new(&args.result), report: args.report_path(), args, stop }
     }
 
     /// Where this step's Tekton results go.
@@ -59,23 +61,35 @@ impl Step {
 
     /// Changes this step's part of `report.json`; does nothing when the program runs without `--report`.
     pub fn update_report(&self, change: impl FnOnce(&mut Report)) -> Result<(), report::Error> {
-        match &self.args.report {
+        match &self.report {
             Some(path) => report::update(path, change),
             None => Ok(()),
         }
     }
 
-    /// The report as the steps before have left it; empty without `--report` or when there is none yet.
+    /// The report as the steps before have left it; empty without `--report` or when there is none yet. That of an application
+    /// in a run with several has what is the same for all: the run, and the load where all were given one together.
     pub fn read_report(&self) -> Result<Report, report::Error> {
-        match &self.args.report {
-            Some(path) => Ok(report::read(path)?.unwrap_or_default()),
-            None => Ok(Report::default()),
+        let (Some(path), Some(whole)) = (&self.report, &self.args.report) else {
+            return Ok(Report::default());
+        };
+        let mut report = report::read(path)?.unwrap_or_default();
+        if path != whole {
+            let whole = report::read(whole)?.unwrap_or_default();
+            report.run = whole.run.or(report.run);
+            report.load = report.load.or(whole.load);
         }
+        Ok(report)
     }
 
-    /// The path of `report.json`, when the program was given one.
-    pub fn report_path(&self) -> Option<&std::path::Path> {
-        self.args.report.as_deref()
+    /// The path of the report that this step reads and writes, when the program was given one.
+    pub fn report_path(&self) -> Option<&Path> {
+        self.report.as_deref()
+    }
+
+    /// The report of one application of the run.
+    pub fn part_path(&self, name: &str) -> Option<PathBuf> {
+        self.args.report.as_deref().map(|path| report::part_path(path, name))
     }
 
     /// The longest that the program may take, as `--timeout` says.
@@ -138,7 +152,7 @@ where
         Ok(runtime) => runtime,
         Err(error) => return finish(&name, None, Err(Failure::new(Exit::Refused, error))),
     };
-    let report = step_args.report.clone();
+    let report = step_args.report_path();
     let outcome = runtime.block_on(supervise(step_args, grace, async |step| run(args, step).await));
     // Blocking work that did not hear of the end must not hold the process up.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -158,7 +172,7 @@ fn refuse(name: &str, error: &clap::Error) -> ExitCode {
     let first = text.split("\n\n").next().unwrap_or_default();
     let message = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
     let cleared = Results::new(&given.result).clear().map_err(Failure::from);
-    finish(name, given.report.as_deref(), cleared.and(Err(Failure::msg(Exit::Usage, message))))
+    finish(name, given.report_path().as_deref(), cleared.and(Err(Failure::msg(Exit::Usage, message))))
 }
 
 /// Runs the work until it ends, its deadline passes or a signal comes.
@@ -205,7 +219,7 @@ async fn signal() -> Result<Exit, Failure> {
 
 /// Says what went wrong, on stderr and in the report, and turns the outcome into the process's exit code.
 #[expect(clippy::print_stderr, reason = "the last word goes to the terminal in plain text whatever the log format")]
-fn finish(name: &str, report: Option<&std::path::Path>, outcome: Result<Exit, Failure>) -> ExitCode {
+fn finish(name: &str, report: Option<&Path>, outcome: Result<Exit, Failure>) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {

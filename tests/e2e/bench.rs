@@ -217,7 +217,7 @@ impl Bench {
             json!({"persistentVolumeClaim": {"claimName": "files"}, "subPath": format!("reports/{name}")}),
         );
         // A node of two CPUs has to do for several runs side by side.
-        run["spec"]["taskRunSpecs"] = ["deploy", "load", "measure", "delete", "notify"]
+        run["spec"]["taskRunSpecs"] = ["begin", "deploy-heron", "load", "measure", "delete-heron", "notify"]
             .map(|task| json!({"pipelineTaskName": task, "computeResources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}))
             .into();
         change(&mut run);

@@ -34,7 +34,7 @@ fn each_way_to_fail_cleans_up_and_says_which_task_failed_and_why() {
 /// A load that is long enough for something to happen to it, unless a run's own list says otherwise.
 fn params(name: &str, own: &[(&'static str, &str)]) -> Params {
     let mut params: Params = vec![
-        ("topology", name.into()),
+        ("app-name", name.into()),
         ("target-topic", name.into()),
         ("transformer-parallelism", "1".into()),
         ("duration-min", "2".into()),
@@ -65,7 +65,7 @@ fn run(
     for (task, _) in &ended.tasks {
         println!("{name}, {task}: {}", ended.end(task));
     }
-    for task in ["delete", "notify"] {
+    for task in ["delete-heron", "notify"] {
         assert_eq!(ended.end(task).split(':').next(), Some("Succeeded"), "{name}, {task}: {}", ended.end(task));
     }
     assert!(!bench.topologies().contains(name), "{name} is left: {}", bench.topologies());
@@ -98,11 +98,11 @@ fn never_ready(bench: &Bench) {
     let own = [("deploy-timeout", "40s"), ("target-topic", "no-such-topic")];
     let ended = run(bench, "fails-never-ready", &own, unchanged, nothing);
     assert_eq!(ended.reason(), "Failed");
-    assert_exit(&ended, "deploy", "\"step-deploy\" exited with code 5");
+    assert_exit(&ended, "deploy-heron", "\"step-deploy\" exited with code 5");
     assert!(ended.task("load").is_none());
     assert_told(
         &ended,
-        &[":x: *fails-never-ready: the run failed*", "• task `deploy`: Failed\n• deploy-heron-app (exit 5): "],
+        &[":x: *fails-never-ready: the run failed*", "• task `deploy-heron`: Failed\n• deploy-heron-app (exit 5): "],
     );
 }
 
@@ -191,10 +191,11 @@ fn a_variable_in_a_parameter(bench: &Bench) {
     let run = bench.create(name, &params(name, &[("commit-message", "Fix $(pwd)")]), jar);
     let ended = bench.ended(&run);
     assert_eq!(ended.reason(), "PipelineValidationFailed", "{:#}", ended.run["status"]);
-    if ended.task("deploy").is_some() {
-        let deploy = bench.space.ended(&format!("taskrun/{name}-deploy"));
-        assert_eq!(succeeded(&deploy)["status"], "False", "{deploy:#}");
-        let log = bench.space.logs("taskRun", &format!("{name}-deploy"));
+    assert!(ended.task("deploy-heron").is_none(), "{:#}", ended.run["status"]);
+    if ended.task("begin").is_some() {
+        let begin = bench.space.ended(&format!("taskrun/{name}-begin"));
+        assert_eq!(succeeded(&begin)["status"], "False", "{begin:#}");
+        let log = bench.space.logs("taskRun", &format!("{name}-begin"));
         assert!(log.contains("Tekton takes $(…) in a parameter for a variable of its own"), "{log}");
     }
 }

@@ -79,8 +79,8 @@ fn fails_at_heron(space: &Namespace, sample: &str, replace: [&str; 2]) {
     let children = ended["status"]["childReferences"].as_array().unwrap();
     let tasks: Vec<&str> = children.iter().filter_map(|child| child["pipelineTaskName"].as_str()).collect();
     assert_eq!(succeeded(&ended)["reason"], "Failed", "{}", space.describe(&run));
-    assert_eq!(tasks, ["deploy", "delete", "notify"], "{}", space.describe(&run));
-    let deploy = children[0]["name"].as_str().unwrap();
+    assert_eq!(tasks, ["begin", "deploy-heron", "delete-heron", "notify"], "{}", space.describe(&run));
+    let deploy = children[1]["name"].as_str().unwrap();
     let deploy = space.get(&format!("taskrun/{deploy}"));
     assert_eq!(deploy["status"]["steps"][0]["terminated"]["exitCode"], 4, "{deploy}");
     assert_eq!(steps(&deploy["status"]["taskSpec"]), steps(&task("deploy-heron-app")["spec"]));

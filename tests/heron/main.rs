@@ -121,8 +121,6 @@ async fn a_topology_is_submitted_and_waited_for_with_either_tracker() {
             &tell,
             "--config-properties",
             "heron.metrics.export.interval.sec=10",
-            "--commit=c0ffee",
-            "--run-id=run-1",
             "--",
             "wc",
             "--fast",
@@ -149,8 +147,7 @@ async fn a_topology_is_submitted_and_waited_for_with_either_tracker() {
             "#);
         }
         let report = bench.report();
-        let (run, app) = (report.run.unwrap(), report.app.unwrap());
-        assert_eq!((run.id.as_str(), run.commit.as_str()), ("run-1", "c0ffee"));
+        let app = report.app.unwrap();
         assert_eq!(app.properties["note"], "a b=c");
         let split = &app.components[1];
         assert_eq!((split.name.as_str(), split.parallelism, split.cpu), ("split", 2, Some(1.0)));
@@ -176,14 +173,14 @@ async fn a_topology_under_another_name_is_neither_submitted_nor_killed() {
 #[tokio::test]
 async fn a_main_that_fails_is_told_by_its_exception() {
     let bench = Bench::new(Generation::Bare).await;
-    let outcome = bench.deploy("wc.Throws", &["--commit=c0ffee"]).await;
+    let outcome = bench.deploy("wc.Throws", &[]).await;
     insta::assert_snapshot!(bench.told(outcome), @r#"
     4: main class wc.Throws failed (exit status: 1):
     Exception in thread "main" java.lang.IllegalStateException: no settings
     Caused by: java.io.FileNotFoundException: preprocessor-static.conf
     "#);
     assert_eq!(bench.changes(), [""; 0]);
-    assert_eq!(bench.report().run.unwrap().commit, "c0ffee", "the report knows the run however it ends");
+    assert_eq!(bench.report().app.unwrap().name, "wc", "the report knows the application however it ends");
 }
 
 #[tokio::test]
@@ -377,16 +374,15 @@ async fn with_a_report_only_the_runs_own_topology_is_killed() {
 }
 
 #[tokio::test]
-async fn a_second_run_into_the_same_folder_keeps_nothing_of_the_first() {
+async fn a_deployment_keeps_the_run_and_nothing_that_was_measured_before() {
     let bench = Bench::new(Generation::Bare).await;
     let old = Verdict { status: Status::Pass, cause: "carried 10,000/s".into() };
-    let run = Run { id: "first".into(), ..Run::default() };
+    let run = Run { id: "run-1".into(), ..Run::default() };
     report::update(&bench.path("report.json"), |report| (report.run, report.verdict) = (Some(run), Some(old))).unwrap();
-    let more = ["--run-id=second", "--commit-message=- begins like a flag", "--service-url=http://127.0.0.1:1"];
-    assert!(bench.deploy("wc.WordCount", &more).await.is_err());
+    assert!(bench.deploy("wc.WordCount", &["--service-url=http://127.0.0.1:1"]).await.is_err());
     let report = bench.report();
     assert_eq!(report.verdict, None);
-    assert_eq!(report.run.unwrap().message, "- begins like a flag");
+    assert_eq!(report.run.unwrap().id, "run-1");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ fn assert_ended(bench: &Bench, ended: &Ended, task: &str, code: i32) {
     assert_eq!(ended.run.status, RunStatus::Failed);
     let failed = ended.run.task(task).unwrap_or_else(|| panic!("{task} did not run"));
     assert_eq!(failed.exit_code, Some(code), "{failed:?}");
-    for finally in ["delete", "notify"] {
+    for finally in ["delete-heron", "notify"] {
         let ran = ended.run.task(finally).unwrap_or_else(|| panic!("{finally} did not run"));
         assert_eq!(ran.reason, "Succeeded", "{ran:?}");
     }
@@ -83,17 +83,17 @@ async fn an_empty_source_topic(bench: &Bench) {
 async fn an_api_server_that_is_down_and_a_slack_that_refuses(bench: &Bench) {
     bench.sandbox.slack().fail_next(Fault::Error("channel_not_found".into()));
     let ended = bench.run(Path::new(PIPELINE), &[("service-url", NOBODY)], unwatched).await;
-    assert_eq!(ended.run.task("deploy").unwrap().exit_code, Some(4));
+    assert_eq!(ended.run.task("deploy-heron").unwrap().exit_code, Some(4));
     insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @"exit 4: cannot ask for the version: no answer from Heron's API server at http://127.0.0.1:1/: Connection refused (os error 111); check --service-url");
     // Slack's refusal is seen, and is no failure of the run's.
     assert_eq!(ended.run.task("notify").unwrap().reason, "Succeeded");
     insta::assert_snapshot!(ended.log("notify"), @"send-slack: Slack refused the message: channel_not_found (is the channel's name or ID right, and can the bot see it?)");
-    insta::assert_snapshot!(ended.run.message, @"Tasks Completed: 3 (Failed: 1, Cancelled 0), Skipped: 2");
+    insta::assert_snapshot!(ended.run.message, @"Tasks Completed: 4 (Failed: 1, Cancelled 0), Skipped: 2");
 }
 
 async fn a_main_that_throws(bench: &Bench) {
     let ended = bench.run(Path::new(PIPELINE), &[("transformer-parallelism", "many")], unwatched).await;
-    assert_ended(bench, &ended, "deploy", 4);
+    assert_ended(bench, &ended, "deploy-heron", 4);
     insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @r#"
     exit 4: main class streamgauge.example.preprocessor.PreprocessorTopology failed (exit status: 1):
     preprocessor: setting transformer.parallelism is "many", expected a whole number, 1 or more
@@ -101,9 +101,9 @@ async fn a_main_that_throws(bench: &Bench) {
 }
 
 async fn a_name_that_main_does_not_give(bench: &Bench) {
-    let pipeline = changed(bench, "topology.name=$(params.topology)", "topology.name=another");
+    let pipeline = changed(bench, "topology.name=$(params.app-name)", "topology.name=another");
     let ended = bench.run(&pipeline, &[], unwatched).await;
-    assert_ended(bench, &ended, "deploy", 2);
+    assert_ended(bench, &ended, "deploy-heron", 2);
     insta::assert_snapshot!(error(bench, &ended, "deploy-heron-app"), @r#"exit 2: main class streamgauge.example.preprocessor.PreprocessorTopology made topology "another" but --topology is "preprocessor": nothing was submitted; make both the same"#);
 }
 
@@ -117,18 +117,22 @@ async fn a_topology_that_exists(bench: &Bench) {
     let own = [SHORT[0], SHORT[1], ("source-topic", "no-such-topic")];
     bench.run(&pipeline, &own, unwatched).await;
     let ended = bench.run(Path::new(PIPELINE), &[("replace", "false")], unwatched).await;
-    assert_ended(bench, &ended, "deploy", 4);
+    assert_ended(bench, &ended, "deploy-heron", 4);
     let text = error(bench, &ended, "deploy-heron-app");
     assert!(text.starts_with("exit 4: topology \"preprocessor\" is already running in staging (submitted "), "{text}");
     assert!(text.contains("pass --replace to kill it first"), "{text}");
     // Somebody else's topology is not this run's to delete; the next run replaces it.
-    assert!(ended.log("delete").contains("nothing to delete: this run has not deployed"), "{}", ended.log("delete"));
+    assert!(
+        ended.log("delete-heron").contains("nothing to delete: this run has not deployed"),
+        "{}",
+        ended.log("delete-heron")
+    );
 }
 
 async fn a_topology_that_never_gets_ready(bench: &Bench) {
     let own = [("target-topic", "no-such-topic"), ("deploy-timeout", "45s")];
     let ended = bench.run(Path::new(PIPELINE), &own, unwatched).await;
-    assert_ended(bench, &ended, "deploy", 5);
+    assert_ended(bench, &ended, "deploy-heron", 5);
     let text = error(bench, &ended, "deploy-heron-app");
     assert!(text.contains("kafkaSpout: 0 of 1 instances") || text.contains("new exceptions"), "{text}");
 }
@@ -141,7 +145,7 @@ async fn a_prometheus_that_is_down(bench: &Bench) {
 }
 
 async fn a_prometheus_that_knows_nothing(bench: &Bench) {
-    let pipeline = changed(bench, "environment=$(params.environment)", "environment=elsewhere");
+    let pipeline = changed(bench, "value: $(params.metric-params[*])", "value: [environment=elsewhere]");
     let ended = bench.run(&pipeline, &SHORT, unwatched).await;
     assert_ended(bench, &ended, "measure", 3);
     insta::assert_snapshot!(ended.report.verdict.unwrap().cause, @"Prometheus has no data of preprocessor in the window: is it scraped, and are topology, role and environment right?");

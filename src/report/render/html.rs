@@ -25,15 +25,21 @@ details{margin-top:24px}code{font-size:12px;overflow-wrap:anywhere}
 ";
 
 pub(super) fn render(view: &View) -> String {
-    let class = view.status.map_or("", Status::as_str);
     let title = escape(&format!("{}: {}", view.word(), view.title));
-    let mut out = format!(
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n\
-         <div class=\"verdict {class}\"><h1>{title}</h1><p>{}</p></div>\n<dl>\n",
-        escape(&view.cause)
-    );
+         <style>\n{STYLE}</style>\n</head>\n<body>\n{}</body>\n</html>\n",
+        body(view)
+    )
+}
+
+/// The verdict first, and all that stands behind it; then, of a run with several applications, each of them.
+fn body(view: &View) -> String {
+    let class = view.status.map_or("", Status::as_str);
+    let title = escape(&format!("{}: {}", view.word(), view.title));
+    let mut out =
+        format!("<div class=\"verdict {class}\"><h1>{title}</h1><p>{}</p></div>\n<dl>\n", escape(&view.cause));
     for (name, value) in &view.facts {
         _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escape(value));
     }
@@ -63,7 +69,7 @@ pub(super) fn render(view: &View) -> String {
         }
         out.push_str("</dl>\n</details>\n");
     }
-    out.push_str("</body>\n</html>\n");
+    out.extend(view.parts.iter().map(body));
     out
 }
 
@@ -71,7 +77,7 @@ fn table(table: &Table) -> String {
     let class = |column: usize| if column < table.text_columns { " class=\"text\"" } else { "" };
     let mut out = String::from("<div class=\"wide\"><table>\n<tr>");
     for (column, name) in table.head.iter().enumerate() {
-        _ = write!(out, "<th{}>{name}</th>", class(column));
+        _ = write!(out, "<th{}>{}</th>", class(column), escape(name));
     }
     out.push_str("</tr>\n");
     for row in &table.rows {

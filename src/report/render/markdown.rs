@@ -28,13 +28,16 @@ pub(super) fn render(view: &View) -> String {
         }
         out.push_str("\n</details>\n");
     }
+    for part in &view.parts {
+        _ = write!(out, "\n{}", render(part));
+    }
     out
 }
 
 fn rows(table: &Table) -> String {
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let rule = (0..table.head.len()).map(|column| if column < table.text_columns { "---" } else { "---:" });
-    let mut out = line(table.head.iter().map(|name| (*name).to_owned()).collect());
+    let mut out = line(table.head.iter().map(|name| escape(name)).collect());
     _ = writeln!(out, "|{}|", rule.collect::<Vec<_>>().join("|"));
     for row in &table.rows {
         out += &line(row.iter().map(|cell| escape(cell)).collect());

@@ -6,8 +6,25 @@ mod markdown;
 mod text;
 mod view;
 
-use super::Report;
+use std::path::Path;
+
+use super::{Error, Report};
 use view::View;
+
+/// Shows the report to all: on stdout, and as Markdown and a page beside this path of `report.json`.
+#[expect(clippy::print_stdout, reason = "the report is what such a program is for")]
+pub fn publish(path: &Path, report: &Report) -> Result<(), Error> {
+    let write = |extension: &str, text: String| {
+        let path = path.with_extension(extension);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+        written.map_err(|source| Error::Write { path, source })
+    };
+    write("md", markdown(report))?;
+    write("html", html(report))?;
+    print!("{}", text(report));
+    Ok(())
+}
 
 /// The report for a terminal, without colours.
 pub fn text(report: &Report) -> String {
@@ -147,6 +164,47 @@ mod tests {
           send-slack (exit 4): Slack says  [31mchannel_not_found
           lag growth: Prometheus has no such series
         ");
+    }
+
+    /// Two applications under one load, one judged, one ended early.
+    fn of_two_applications() -> Report {
+        let Report { run, app, load, metrics, checks, verdict, .. } = saturated();
+        let heron = Report { app: app.clone(), metrics: metrics.clone(), checks, verdict, ..Report::default() };
+        let metrics = metrics.into_iter().filter(|metric| metric.name != "complete_latency").collect();
+        let app = app.map(|app| App { engine: "flink".into(), ..app });
+        let flink = Report { app, metrics, ..Report::default() };
+        let parts = vec![("heron".to_owned(), heron).into(), ("flink".to_owned(), flink).into()];
+        let cause = "heron: saturated; flink: the run ended before it was judged".to_owned();
+        Report { run, load, parts, verdict: Some(Verdict { status: Status::Fail, cause }), ..Report::default() }
+    }
+
+    #[test]
+    fn several_applications_are_compared_first_and_then_shown_one_by_one() {
+        let told = text(&of_two_applications());
+        let (compared, one_by_one) = told.split_once("\nFAIL  preprocessor (heron)\n").unwrap();
+        insta::assert_snapshot!(compared, @r"
+        FAIL  preprocessor (heron), preprocessor (flink)
+        heron: saturated; flink: the run ended before it was judged
+
+        commit  c0ffee012345 Use 28 transformers | @all <b>now</b>
+        run     performance-test-x7k
+        load    600,000 of 600,000 records at 10,000/s (reached 10,000/s), ads-events → ads-events-test
+        window  2026-01-05T10:12:00Z – 2026-01-05T10:13:00Z
+
+        metric                     heron           flink
+        verdict                     fail               –
+        complete latency          812 ms               –
+        back-pressure               41 %            41 %
+        lag               11,900 records  11,900 records
+        lag growth                     –               –
+        ");
+        assert!(one_by_one.contains("\nNO VERDICT  preprocessor (flink)\n"));
+        let (page, markdown) = (html(&of_two_applications()), markdown(&of_two_applications()));
+        for applications in [&page, &markdown] {
+            assert_eq!(applications.matches("preprocessor (flink)").count(), 2, "{applications}");
+        }
+        assert_eq!(page.matches("<svg").count(), 6 + 5);
+        assert_eq!(page.matches("</body>").count(), 1);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) fn render(view: &View) -> String {
             _ = writeln!(out, "  {}", clean(note));
         }
     }
+    for part in &view.parts {
+        _ = write!(out, "\n{}", render(part));
+    }
     out
 }
 
@@ -37,9 +40,9 @@ pub(super) fn numbers(view: &View) -> String {
 }
 
 fn columns(table: &Table) -> String {
-    let head: Vec<String> = table.head.iter().map(|name| (*name).to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(head)
-        .chain(table.rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()))
+    let rows: Vec<Vec<String>> = std::iter::once(&table.head)
+        .chain(&table.rows)
+        .map(|row| row.iter().map(|cell| clean(cell)).collect())
         .collect();
     let widths: Vec<usize> = (0..table.head.len())
         .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))

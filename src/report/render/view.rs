@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::report::{App, Load, Metric, Report, Status, number, quantity, title_of};
+use crate::report::{App, Load, Metric, Part, Report, Status, number, quantity, title_of};
 
 /// What stands where a number is missing.
 const NONE: &str = "–";
@@ -29,6 +29,8 @@ pub(super) struct View {
     pub charts: Vec<Chart>,
     /// The queries as they were sent, by metric.
     pub queries: Vec<(String, String)>,
+    /// The applications of a run that tests several, one by one.
+    pub parts: Vec<View>,
 }
 
 /// A table. The first column is text, the others are numbers unless the table says otherwise.
@@ -37,7 +39,7 @@ pub(super) struct Table {
     /// What it shows.
     pub title: &'static str,
     /// The columns' names.
-    pub head: Vec<&'static str>,
+    pub head: Vec<String>,
     /// How many columns from the left are text.
     pub text_columns: usize,
     /// The cells.
@@ -75,7 +77,7 @@ impl View {
             Some(verdict) => (Some(verdict.status), verdict.cause.clone()),
             None => (None, "the run ended before it was judged".to_owned()),
         };
-        let tables = [components(report), whole(report), checks(report)];
+        let tables = [applications(report), components(report), whole(report), checks(report)];
         Self {
             title: title(report),
             status,
@@ -85,6 +87,7 @@ impl View {
             notes: notes(report),
             charts: charts(report),
             queries: queries(report),
+            parts: report.parts.iter().map(|part| Self::of(&part.report())).collect(),
         }
     }
 
@@ -100,9 +103,16 @@ impl View {
     }
 }
 
+fn head(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 fn title(report: &Report) -> String {
     match &report.app {
-        Some(App { name, engine, .. }) if !name.is_empty() => format!("{name} ({engine})"),
+        Some(App { name, engine, .. }) if !name.is_empty() && report.parts.is_empty() => format!("{name} ({engine})"),
+        _ if !report.parts.is_empty() => {
+            report.parts.iter().map(|part| title(&part.report())).collect::<Vec<_>>().join(", ")
+        }
         _ => "performance test".to_owned(),
     }
 }
@@ -163,12 +173,42 @@ fn component_names(report: &Report) -> Vec<&str> {
     names
 }
 
+/// The applications side by side: a row for each metric of a whole application.
+fn applications(report: &Report) -> Table {
+    let parts: Vec<Report> = report.parts.iter().map(Part::report).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for metric in parts.iter().flat_map(measured_as_a_whole) {
+        if !names.contains(&metric.name.as_str()) {
+            names.push(&metric.name);
+        }
+    }
+    let cell = |part: &Report, name: &str| {
+        let metric = find(part, name, "").and_then(|metric| Some((metric.value?, &metric.unit)));
+        metric.map_or(NONE.to_owned(), |(value, unit)| quantity(value, unit))
+    };
+    let row = |name: &str| {
+        let values = parts.iter().map(|part| cell(part, name));
+        std::iter::once(title_of(name)).chain(values).collect()
+    };
+    let verdict = |part: &Part| part.verdict.as_ref().map_or(NONE, |verdict| verdict.status.as_str()).to_owned();
+    let verdicts = std::iter::once("verdict".to_owned()).chain(report.parts.iter().map(verdict)).collect();
+    Table {
+        title: "Applications",
+        head: std::iter::once("metric".to_owned()).chain(report.parts.iter().map(|part| part.name.clone())).collect(),
+        text_columns: 1,
+        rows: match report.parts.is_empty() {
+            true => Vec::new(),
+            false => std::iter::once(verdicts).chain(names.into_iter().map(row)).collect(),
+        },
+    }
+}
+
 /// A row for each component: how many, how much, how busy.
 fn components(report: &Report) -> Table {
     let rows = if report.metrics.is_empty() { Vec::new() } else { component_names(report) };
     Table {
         title: "Components",
-        head: vec!["component", "parallelism", "TPS", "TPS/instance", "busy", "capacity", "back-pressure"],
+        head: head(&["component", "parallelism", "TPS", "TPS/instance", "busy", "capacity", "back-pressure"]),
         text_columns: 1,
         rows: rows.into_iter().map(|name| component_row(report, name)).collect(),
     }
@@ -200,10 +240,10 @@ fn component_row(report: &Report, name: &str) -> Vec<String> {
 
 /// The metrics of the whole application.
 fn whole(report: &Report) -> Table {
-    let metrics = report.metrics.iter().filter(|metric| metric.component.is_empty() && !is_split(report, metric));
+    let metrics = measured_as_a_whole(report);
     Table {
         title: "Application",
-        head: vec!["metric", "value", "samples"],
+        head: head(&["metric", "value", "samples"]),
         text_columns: 1,
         rows: metrics
             .map(|metric| {
@@ -214,6 +254,10 @@ fn whole(report: &Report) -> Table {
     }
 }
 
+fn measured_as_a_whole(report: &Report) -> impl Iterator<Item = &Metric> {
+    report.metrics.iter().filter(|metric| metric.component.is_empty() && !is_split(report, metric))
+}
+
 /// Whether a metric without a component is one that came out empty and would have had components.
 fn is_split(report: &Report, metric: &Metric) -> bool {
     report.metrics.iter().any(|other| other.name == metric.name && !other.component.is_empty())
@@ -222,7 +266,7 @@ fn is_split(report: &Report, metric: &Metric) -> bool {
 fn checks(report: &Report) -> Table {
     Table {
         title: CHECKS,
-        head: vec!["check", "verdict", "cause"],
+        head: head(&["check", "verdict", "cause"]),
         text_columns: 3,
         rows: report
             .checks

@@ -1,0 +1,185 @@
+//! `begin-report`: starts a run's report with what is known before anything is done.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{App, Error, Report, Run, write};
+use crate::step::{Exit, Failure, Step, StepArgs};
+
+/// Starts a run's report anew with what is known about the run. What an earlier run left in the same folder goes, or its
+/// verdict would be taken for this one's.
+#[derive(Debug, clap::Parser)]
+#[command(name = "begin-report")]
+pub struct Args {
+    /// Name of the PipelineRun
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    run_id: String,
+
+    /// Name of the Pipeline
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    pipeline: String,
+
+    /// Repository under test
+    #[arg(long, value_name = "URL", default_value = "", allow_hyphen_values = true)]
+    repository: String,
+
+    /// Commit under test
+    #[arg(long, value_name = "SHA", default_value = "", allow_hyphen_values = true)]
+    commit: String,
+
+    /// The commit's message; $COMMIT_MESSAGE when it is empty
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    commit_message: String,
+
+    /// The commit's author; $COMMIT_AUTHOR when it is empty
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    author: String,
+
+    /// Number of the pull request
+    #[arg(long, value_name = "NUMBER", default_value = "", allow_hyphen_values = true)]
+    pull_request: String,
+
+    /// What the application runs on: heron, flink, manifest, or none for one that runs already
+    #[arg(long, value_name = "ENGINE", default_value = "")]
+    app_engine: String,
+
+    /// Name of the application
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    app_name: String,
+
+    /// What all steps have.
+    #[command(flatten)]
+    pub step: StepArgs,
+}
+
+/// Starts the report.
+pub async fn run(mut args: Args, step: &Step) -> Result<Exit, Failure> {
+    let Some(path) = step.report_path() else {
+        return Err(Failure::msg(Exit::Usage, "which report? give --report"));
+    };
+    let checked = args.check();
+    args.complete();
+    clear_parts(path)?;
+    write(path, &args.report(), true)?;
+    Ok(checked.map(|()| Exit::Done)?)
+}
+
+impl Args {
+    /// Completes the facts from the environment, which carries what no parameter can.
+    fn complete(&mut self) {
+        let texts = [(&mut self.commit_message, "COMMIT_MESSAGE"), (&mut self.author, "COMMIT_AUTHOR")];
+        for (said, name) in texts {
+            if said.is_empty() {
+                *said = std::env::var_os(name).unwrap_or_default().to_string_lossy().into_owned();
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let run = Run {
+            id: self.run_id.clone(),
+            pipeline: self.pipeline.clone(),
+            started_at: Some(Timestamp::now()),
+            repository: self.repository.clone(),
+            commit: self.commit.clone(),
+            message: self.commit_message.clone(),
+            author: self.author.clone(),
+            pull_request: self.pull_request.clone(),
+            ..Run::default()
+        };
+        let app = App { engine: self.app_engine.clone(), name: self.app_name.clone(), ..App::default() };
+        let known = !app.engine.is_empty() || !app.name.is_empty();
+        Report { run: Some(run), app: known.then_some(app), ..Report::default() }
+    }
+
+    /// Refuses text that Tekton takes for variables of its own. It replaces some and ends the whole run for others, at once and
+    /// without its finally tasks (Tekton 1.15 validates the replaced Pipeline again): what is deployed then stays for good.
+    fn check(&self) -> Result<(), Error> {
+        let arguments = [
+            ("--repository", &self.repository),
+            ("--commit", &self.commit),
+            ("--commit-message", &self.commit_message),
+            ("--author", &self.author),
+            ("--pull-request", &self.pull_request),
+        ];
+        match arguments.into_iter().find(|(_, value)| value.contains("$(")) {
+            Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Removes what an earlier run has left beside the report: the reports of its applications, and its load's plan and shards.
+fn clear_parts(report: &Path) -> Result<(), Error> {
+    let stem = report.file_stem().unwrap_or_default().to_string_lossy();
+    let (folder, prefix) = (report.with_file_name(""), format!("{stem}-"));
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(Error::Read { path: folder, source }),
+    };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(&prefix) && name.ends_with(".json") {
+            std::fs::remove_file(&path).map_err(|source| Error::Write { path, source })?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::report::{Status, Verdict, read, update};
+
+    async fn begin(folder: &Path, more: &[&str]) -> Result<Exit, Failure> {
+        let report = format!("--report={}/report.json", folder.display());
+        let args = Args::parse_from([&["begin-report", report.as_str()], more].concat());
+        let step = Step::new(args.step.clone());
+        run(args, &step).await
+    }
+
+    #[tokio::test]
+    async fn nothing_of_an_earlier_run_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let old = Verdict { status: Status::Pass, cause: "of yesterday".into() };
+        for name in ["report.json", "report-flink.json", "report-plan.json"] {
+            update(&folder.path().join(name), |report| report.verdict = Some(old.clone())).unwrap();
+        }
+        std::fs::write(folder.path().join("report-of-mine.txt"), "kept").unwrap();
+        begin(folder.path(), &["--run-id=run-2", "--commit-message=- begins like a flag", "--app-name=wc"])
+            .await
+            .unwrap();
+        let report = read(&path).unwrap().unwrap();
+        assert_eq!(report.verdict, None);
+        let run = report.run.unwrap();
+        assert_eq!((run.id.as_str(), run.message.as_str()), ("run-2", "- begins like a flag"));
+        assert!(run.started_at.is_some());
+        assert_eq!(report.app.unwrap().name, "wc");
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["report-of-mine.txt", "report.json"]);
+    }
+
+    #[tokio::test]
+    async fn a_report_that_nobody_can_read_is_no_hindrance() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("report.json"), "{ half a rep").unwrap();
+        begin(folder.path(), &["--run-id=run-2"]).await.unwrap();
+        assert_eq!(read(&folder.path().join("report.json")).unwrap().unwrap().run.unwrap().id, "run-2");
+    }
+
+    #[tokio::test]
+    async fn text_that_tekton_takes_for_a_variable_is_refused_and_the_report_begun_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = begin(folder.path(), &["--author=$(id)", "--run-id=run-3"]).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(failure.to_string().starts_with("--author \"$(id)\" cannot be used: Tekton takes $(…)"), "{failure}");
+        assert_eq!(read(&folder.path().join("report.json")).unwrap().unwrap().run.unwrap().id, "run-3");
+    }
+}
