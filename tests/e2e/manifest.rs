@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use clap::Parser;
 use serde_json::{Value, json};
+use streamgauge::kubernetes::gone::{Old, gone};
+use streamgauge::kubernetes::ready::{self, Limits};
+use streamgauge::kubernetes::replace::{remove, replace};
+use streamgauge::kubernetes::{Cluster, Connection, Kind, Object, Wait};
 use streamgauge::manifest::program::{Args, run};
 use streamgauge::step::{Exit, Failure, Step};
 
@@ -352,6 +356,56 @@ fn kubeconfig_of(bench: &Bench, account: &str) -> String {
     let path = bench.folder.path().join("it.kubeconfig");
     std::fs::write(&path, config.to_string()).unwrap();
     path.display().to_string()
+}
+
+#[test]
+fn an_object_takes_the_place_of_an_old_one_once_all_of_that_is_gone() {
+    let bench = Bench::new("replace", &[]);
+    let connection = Connection {
+        kubeconfig: bench.kubeconfig.clone(),
+        namespace: bench.space.name.clone(),
+        ..Connection::default()
+    };
+    let content = |command: &str| -> Value {
+        serde_saphyr::from_str(&workload("StatefulSet", "store", "serviceName: store, ", command)).unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let cluster = Cluster::connect(&connection).await.unwrap();
+        let kind = cluster.kind("apps/v1", "StatefulSet").await.unwrap();
+        assert_eq!(kind, Kind::stateful_set());
+        let store = Object::new(kind, cluster.namespace(), "store");
+        let limits = Limits { patience: PATIENCE };
+        let mut uids = Vec::new();
+        for command in [FOREVER, "exec sleep 1800"] {
+            let mut wait = Wait::within(PATIENCE);
+            let made = replace(&cluster, &store, &content(command), &mut wait).await.unwrap();
+            uids.push(made["metadata"]["uid"].clone());
+            ready::wait(&cluster, std::slice::from_ref(&store), limits, &mut wait).await.unwrap();
+        }
+        assert_ne!(uids[0], uids[1]);
+        let mut wait = Wait::within(PATIENCE);
+        assert!(remove(&cluster, &store, &mut wait).await.unwrap());
+        assert!(!remove(&cluster, &store, &mut wait).await.unwrap(), "it was not there any more");
+        let pods = Old::Labelled {
+            kind: Kind::pod(),
+            namespace: cluster.namespace().to_owned(),
+            labels: "app=store".to_owned(),
+        };
+        gone(&cluster, &[Old::Named(store), pods], &mut wait).await.unwrap();
+    });
+}
+
+#[test]
+fn what_does_not_go_away_is_told_with_what_holds_it() {
+    let held = config("held").replace("{name: held}", "{name: held, finalizers: [e2e.streamgauge.dev/hold]}");
+    let bench = Bench::new("held", &[("a.yaml", held)]);
+    bench.apply(&[]).unwrap();
+    let (exit, words) = bench.refused(&["--delete", "--timeout", "5s"]);
+    assert_eq!(exit, Exit::Deadline);
+    assert!(words.contains("ConfigMap/held (held by the finalizer e2e.streamgauge.dev/hold)"), "{words}");
+    let free = ["patch", "configmap/held", "--type=merge", "-p", "{\"metadata\": {\"finalizers\": null}}"];
+    bench.space.kubectl(&free).text();
 }
 
 #[test]
