@@ -7,20 +7,24 @@
 //! |---|---|
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
+//! | [`kubernetes`] | the API server of Kubernetes: objects applied, watched, deleted |
 //! | [`heron`], [`flink`] | deploy: submit, watch and end Heron topologies and Flink jobs |
+//! | [`manifest`] | deploy: apply, wait for and delete manifests |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
 //! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
 //! | [`slack`] | tell |
 //! | [`local`] | runs and checks the Tasks and Pipelines on this computer, without a cluster |
-//! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, a stand-in for Heron, an inbox for Slack |
+//! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, Flink, a stand-in for Heron, an inbox for Slack |
 //! | [`demo`] | a whole performance test in the sandbox |
 
 pub mod demo;
 pub mod flink;
 pub mod heron;
 pub mod kafka;
+pub mod kubernetes;
 pub mod loader;
 pub mod local;
+pub mod manifest;
 pub mod prometheus;
 pub mod report;
 pub mod sandbox;
