@@ -41,8 +41,12 @@ pub struct Args {
     pull_request: String,
 
     /// What the application runs on: heron, flink, manifest, or none for one that runs already
-    #[arg(long, value_name = "ENGINE", default_value = "")]
+    #[arg(long, value_name = "ENGINE", default_value = "", hide_default_value = true, value_parser = ["", "heron", "flink", "manifest", "none"])]
     app_engine: String,
+
+    /// The metric pack that will measure it; only to refuse now what would lack one after the load
+    #[arg(long, value_name = "NAME|FILE", default_value = "", hide_default_value = true)]
+    metric_pack: String,
 
     /// Names of the applications of a run that tests several, as the other steps are given them with --part
     #[arg(long, value_name = "NAME", num_args = 0.., value_parser = part_name)]
@@ -98,7 +102,8 @@ impl Args {
         Report { run: Some(run), app: known.then_some(app), parts, ..Report::default() }
     }
 
-    /// Refuses text that Tekton takes for variables of its own. It replaces some and ends the whole run for others, at once and
+    /// Refuses what could only fail later: an application that nothing would measure, and text that Tekton takes for variables of
+    /// its own. It replaces some and ends the whole run for others, at once and
     /// without its finally tasks (Tekton 1.15 validates the replaced Pipeline again): what is deployed then stays for good.
     fn check(&self) -> Result<(), Error> {
         let arguments = [
@@ -110,6 +115,9 @@ impl Args {
         ];
         match arguments.into_iter().find(|(_, value)| value.contains("$(")) {
             Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
+            None if self.metric_pack.is_empty() && matches!(self.app_engine.as_str(), "manifest" | "none") => {
+                Err(Error::WhichPack { engine: self.app_engine.clone() })
+            }
             None => Ok(()),
         }
     }
@@ -169,6 +177,17 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["report-of-mine.txt", "report.json"]);
+    }
+
+    #[tokio::test]
+    async fn an_application_that_nothing_would_measure_is_refused_before_the_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = begin(folder.path(), &["--app-engine=none", "--metric-pack="]).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::Usage);
+        assert!(failure.to_string().contains("app-engine none"), "{failure}");
+        begin(folder.path(), &["--app-engine=none", "--metric-pack=mine.yaml"]).await.unwrap();
+        begin(folder.path(), &["--app-engine=flink"]).await.unwrap();
+        assert!(Args::try_parse_from(["begin-report", "--app-engine=spark"]).is_err());
     }
 
     #[tokio::test]

@@ -503,6 +503,14 @@ pub enum Error {
         /// Its value.
         value: String,
     },
+    /// Nothing would measure the application.
+    #[error(
+        "app-engine {engine} has no metric pack of its own: give metric-pack one of yours, or the load would be for nothing"
+    )]
+    WhichPack {
+        /// What the application runs on.
+        engine: String,
+    },
     /// The file could not be written.
     #[error("cannot write the report {}: is the workspace writable?", path.display())]
     Write {
