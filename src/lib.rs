@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
-//! | [`heron`] | deploy: submit, watch and kill Heron topologies |
+//! | [`heron`], [`flink`] | deploy: submit, watch and end Heron topologies and Flink jobs |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
 //! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
 //! | [`slack`] | tell |
@@ -16,6 +16,7 @@
 //! | [`demo`] | a whole performance test in the sandbox |
 
 pub mod demo;
+pub mod flink;
 pub mod heron;
 pub mod kafka;
 pub mod loader;

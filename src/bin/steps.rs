@@ -8,10 +8,14 @@ use std::process::ExitCode;
 mod begin_report;
 #[path = "collect-reports.rs"]
 mod collect_reports;
+#[path = "delete-flink-app.rs"]
+mod delete_flink_app;
 #[path = "delete-heron-app.rs"]
 mod delete_heron_app;
 #[path = "deploy-dataloader.rs"]
 mod deploy_dataloader;
+#[path = "deploy-flink-app.rs"]
+mod deploy_flink_app;
 #[path = "deploy-heron-app.rs"]
 mod deploy_heron_app;
 #[path = "get-prometheus-metric.rs"]
@@ -32,8 +36,10 @@ fn main() -> ExitCode {
     match Path::new(&called).file_name().and_then(|name| name.to_str()) {
         Some("begin-report") => begin_report::main(),
         Some("collect-reports") => collect_reports::main(),
+        Some("delete-flink-app") => delete_flink_app::main(),
         Some("delete-heron-app") => delete_heron_app::main(),
         Some("deploy-dataloader") => deploy_dataloader::main(),
+        Some("deploy-flink-app") => deploy_flink_app::main(),
         Some("deploy-heron-app") => deploy_heron_app::main(),
         Some("get-prometheus-metric") => get_prometheus_metric::main(),
         Some("send-slack") => send_slack::main(),

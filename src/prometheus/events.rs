@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::heron;
 use crate::report::{App, Event, Window};
 use crate::step::Failure;
+use crate::{flink, heron};
 
 /// Asks the application where its deployment left word of how, and notes what happened to it in the window. One that cannot be
 /// asked makes a warning: nobody knows whether it stayed whole.
@@ -28,6 +28,7 @@ pub(super) async fn note(app: &mut App, window: Window) {
 
 async fn ask(app: &App, window: (Timestamp, Timestamp)) -> Result<Vec<Event>, Failure> {
     match app.engine.as_str() {
+        "flink" => Ok(flink::events(app, window).await?),
         "heron" => Ok(heron::events(app, window).await?),
         _ => Ok(Vec::new()),
     }

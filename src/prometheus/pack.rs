@@ -14,7 +14,8 @@ use crate::step::KeyValue;
 use crate::verdict::Demand;
 
 /// The packs that come with the program, by name: the engine's whose applications they measure.
-const BUILT_IN: [(&str, &str); 1] = [("heron", include_str!("../../metrics/heron.yaml"))];
+const BUILT_IN: [(&str, &str); 2] =
+    [("flink", include_str!("../../metrics/flink.yaml")), ("heron", include_str!("../../metrics/heron.yaml"))];
 
 /// A metric pack.
 #[derive(Debug, Deserialize)]
@@ -214,6 +215,7 @@ impl Pack {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("quoted", |value: String| quoted(&value));
+        environment.add_filter("reported", |value: String| reported(&value));
         environment.add_filter("seconds", seconds);
         let text = format!("{}\n{query}", self.prelude);
         let wrong = |error: minijinja::Error| Error::Template { metric: metric.to_owned(), reason: error.to_string() };
@@ -249,6 +251,21 @@ impl Filled {
 fn seconds(value: f64) -> String {
     let millis = (value * 1000.0).ceil();
     if millis % 1000.0 == 0.0 { format!("{}s", millis / 1000.0) } else { format!("{millis}ms") }
+}
+
+/// A regular expression for a name as Flink's reporter shows it: every character but A-Z, a-z, 0-9, `_` and `:` is an underscore,
+/// unless the reporter was told to leave names alone (`filterLabelValueCharacters`).
+fn reported(name: &str) -> String {
+    let kept = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
+    let shown: String = name.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    let mut escaped = String::new();
+    for letter in name.chars() {
+        if !kept(letter) && letter.is_ascii_punctuation() {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    if shown == escaped { shown } else { format!("{shown}|{escaped}") }
 }
 
 /// A PromQL string: quoted as Go does it, so that a parameter cannot end it.
@@ -304,13 +321,32 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_pack_keeps_to_the_schema() {
+    fn the_built_in_packs_keep_to_the_schema() {
         let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
-        let pack: serde_json::Value = serde_saphyr::from_str(BUILT_IN[0].1).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        let errors: Vec<String> =
-            validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
-        assert!(errors.is_empty(), "{errors:#?}");
+        for (name, text) in BUILT_IN {
+            let pack: serde_json::Value = serde_saphyr::from_str(text).unwrap();
+            let errors: Vec<String> =
+                validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
+            assert!(errors.is_empty(), "{name}: {errors:#?}");
+        }
+    }
+
+    #[test]
+    fn a_flink_job_is_found_by_its_id_or_else_by_its_name_as_the_reporter_shows_it() {
+        let pack = Pack::load("flink").unwrap();
+        let query = |report: &serde_json::Value, given: &[&str]| {
+            let mut filled = pack.fill(&params(given), report).unwrap();
+            filled.add_window(Duration::from_secs(60), Some(10_000.0));
+            for spec in &pack.metrics {
+                pack.query(spec, &filled).unwrap();
+            }
+            pack.newest_sample(&filled).unwrap()
+        };
+        let report = serde_json::json!({"app": {"name": "my job", "address": {"jobId": "ab12"}}});
+        assert!(query(&report, &[]).contains(r#"{job_id="ab12"}"#));
+        assert!(query(&NO_REPORT, &["job=pre-1.0"]).contains(r#"{job_name=~"pre_1_0|pre\\-1\\.0"}"#));
+        assert!(query(&NO_REPORT, &["job=simple"]).contains(r#"{job_name=~"simple"}"#));
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     endpoint: String,
 
-    /// The metric pack: a built-in one (heron) or a file; that of the report's application when it is not given
+    /// The metric pack: a built-in one (flink, heron) or a file; that of the report's application when it is not given
     #[arg(long, value_name = "NAME|FILE", default_value = "", hide_default_value = true)]
     pack: String,
 

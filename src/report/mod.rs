@@ -110,14 +110,13 @@ pub struct Part {
     pub errors: Vec<StepError>,
 }
 
-impl From<(String, Report)> for Part {
-    fn from((name, report): (String, Report)) -> Self {
-        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
-        Self { name, app, load, metrics, checks, verdict, errors }
-    }
-}
-
 impl Part {
+    /// The part that is in a report of its own.
+    pub fn of(name: &str, report: Report) -> Self {
+        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
+        Self { name: name.to_owned(), app, load, metrics, checks, verdict, errors }
+    }
+
     /// The part as a report of its own.
     pub fn report(&self) -> Report {
         let Self { app, load, metrics, checks, verdict, errors, .. } = self.clone();
@@ -254,7 +253,7 @@ pub struct Component {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Load {
-    /// Which loader: `builtin`.
+    /// Which loader: `builtin`, or `flink` for a Flink job.
     pub engine: String,
     /// The topic that was replayed.
     pub source: String,
@@ -282,7 +281,7 @@ pub struct Load {
     pub compression: String,
     /// What the records' header `streamgauge-run` says; empty when they have none.
     pub run_header: String,
-    /// How many loaders shared the load.
+    /// How many loaders shared the load; with Flink, subtasks.
     pub shards: u32,
     /// The rate that was asked for, the mean over the window.
     pub rate: f64,

@@ -19,6 +19,18 @@ pub enum Error {
         /// Where they should be.
         lib: PathBuf,
     },
+    /// Flink's jars were not brought.
+    #[error(
+        "no Flink in {} and {}: bring it with hack/setup, or name another --flink-lib and --flink-jar",
+        lib.display(),
+        jar.display()
+    )]
+    FlinkMissing {
+        /// Where its jars should be.
+        lib: PathBuf,
+        /// Where our own jar for it should be.
+        jar: PathBuf,
+    },
     /// Prometheus is not installed.
     #[error("no prometheus on the PATH: install it with apt-get install prometheus")]
     PrometheusMissing,
@@ -93,7 +105,11 @@ pub enum Error {
 impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::KafkaMissing { .. } | Self::PrometheusMissing | Self::Write { .. } | Self::Busy { .. } => Exit::Usage,
+            Self::KafkaMissing { .. }
+            | Self::FlinkMissing { .. }
+            | Self::PrometheusMissing
+            | Self::Write { .. }
+            | Self::Busy { .. } => Exit::Usage,
             _ => Exit::Refused,
         }
     }

@@ -1,9 +1,10 @@
-//! What a run needs, on this computer: real Kafka and Prometheus, a stand-in for Heron, an inbox for Slack.
+//! What a run needs, on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, an inbox for Slack.
 //!
 //! No other module knows this one. Everything listens on free ports of one address and ends with the [`Sandbox`].
 
 mod child;
 mod error;
+mod flink;
 pub mod heron;
 pub mod kafka;
 mod prometheus;
@@ -22,6 +23,7 @@ pub use error::Error;
 pub use heron::SinkRules;
 
 use crate::step::{Exit, Failure, Seconds, Step, StepArgs};
+use flink::Flink;
 use heron::Heron;
 use kafka::Kafka;
 use prometheus::Prometheus;
@@ -53,7 +55,23 @@ pub struct Options {
     #[arg(long, value_name = "FILE", default_value = "jvm/heron-runner/target/heron-runner.jar")]
     pub runner_jar: PathBuf,
 
-    /// The java that runs Kafka and topologies
+    /// Start a Flink too: a session cluster of one JobManager and one TaskManager
+    #[arg(long)]
+    pub flink: bool,
+
+    /// How many slots the Flink has
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub flink_slots: u32,
+
+    /// The jars of a Flink
+    #[arg(long, value_name = "DIR", default_value = "out/flink/lib")]
+    pub flink_lib: PathBuf,
+
+    /// The jar that keeps Flink's reporters to the address to listen on
+    #[arg(long, value_name = "FILE", default_value = "jvm/flink/target/flink.jar")]
+    pub flink_jar: PathBuf,
+
+    /// The java that runs Kafka, Flink and topologies
     #[arg(long, value_name = "PROGRAM", default_value = "java")]
     pub java: String,
 
@@ -108,6 +126,9 @@ pub struct Endpoints {
     pub heron_tracker_legacy_url: String,
     /// Heron's Prometheus sinks, one path a container.
     pub heron_sink_url: String,
+    /// Flink's REST API, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flink_rest_url: Option<String>,
     /// Slack's Web API.
     pub slack_api_url: String,
     /// Slack's incoming webhook.
@@ -129,6 +150,7 @@ pub struct Sandbox {
     kafka: Kafka,
     prometheus: Prometheus,
     heron: Heron,
+    flink: Option<Flink>,
     inbox: Inbox,
     _slack: Server,
     _lock: File,
@@ -142,8 +164,13 @@ impl Sandbox {
         let inbox = Inbox::default();
         let slack = Server::start(options.listen, inbox.router()).await?;
         let targets = format!("{}/targets", heron.sink_url());
-        let (kafka, prometheus) =
-            tokio::try_join!(Kafka::start(&options, &dir), Prometheus::start(&options, &dir, &targets))?;
+        flink::no_targets(&dir)?;
+        let flink = async || match options.flink {
+            true => Flink::start(&options, &dir).await.map(Some),
+            false => Ok(None),
+        };
+        let (kafka, prometheus, flink) =
+            tokio::try_join!(Kafka::start(&options, &dir), Prometheus::start(&options, &dir, &targets), flink())?;
         let (token, webhook) = (dir.join("slack-token"), dir.join("slack-webhook"));
         let webhook_url = format!("{}{}", slack.url(), slack::WEBHOOK_PATH);
         for (secret, key, text) in [(&token, "token", slack::TOKEN), (&webhook, "webhook-url", &webhook_url)] {
@@ -158,6 +185,7 @@ impl Sandbox {
             heron_tracker_url: heron.tracker_url().to_owned(),
             heron_tracker_legacy_url: heron.tracker_legacy_url().to_owned(),
             heron_sink_url: heron.sink_url().to_owned(),
+            flink_rest_url: flink.as_ref().map(|flink| flink.rest_url().to_owned()),
             slack_api_url: format!("{}/api", slack.url()),
             slack_webhook_url: webhook_url,
             slack_messages_url: format!("{}/messages", slack.url()),
@@ -165,7 +193,7 @@ impl Sandbox {
             slack_webhook_dir: webhook,
             dir,
         };
-        Ok(Self { endpoints, kafka, prometheus, heron, inbox, _slack: slack, _lock: lock })
+        Ok(Self { endpoints, kafka, prometheus, heron, flink, inbox, _slack: slack, _lock: lock })
     }
 
     /// Where everything listens.
@@ -183,14 +211,18 @@ impl Sandbox {
         &self.heron
     }
 
-    /// The process ids of the broker and of Prometheus.
+    /// The process ids of the broker, of Prometheus and of Flink.
     pub fn process_ids(&self) -> Vec<u32> {
-        self.kafka.id().into_iter().chain(self.prometheus.id()).collect()
+        let flink = self.flink.iter().flat_map(Flink::ids);
+        self.kafka.id().into_iter().chain(self.prometheus.id()).chain(flink).collect()
     }
 
-    /// Ends topologies first, then all servers; waits until they are gone.
+    /// Ends topologies and jobs first, then all servers; waits until they are gone.
     pub async fn stop(self) {
         self.heron.stop().await;
+        if let Some(flink) = self.flink {
+            flink.stop().await;
+        }
         tokio::join!(self.kafka.stop(), self.prometheus.stop());
     }
 }
@@ -246,7 +278,7 @@ impl Drop for Server {
     }
 }
 
-/// Start what a run needs on this computer: real Kafka and Prometheus, a stand-in for Heron, an inbox for Slack
+/// Start what a run needs on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, an inbox for Slack
 #[derive(Debug, Parser)]
 #[command(name = "sandbox", mut_arg("timeout", |arg| arg.default_value("24h")))]
 pub struct Args {
@@ -289,6 +321,7 @@ fn say(endpoints: &Endpoints) {
         ("Heron API server", &endpoints.heron_service_url),
         ("Heron tracker", &endpoints.heron_tracker_url),
         ("Heron tracker, 0.20.4", &endpoints.heron_tracker_legacy_url),
+        ("Flink", endpoints.flink_rest_url.as_deref().unwrap_or("not started: --flink")),
         ("Slack API", &endpoints.slack_api_url),
         ("Slack webhook", &endpoints.slack_webhook_url),
         ("Slack messages", &endpoints.slack_messages_url),

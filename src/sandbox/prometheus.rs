@@ -1,9 +1,10 @@
-//! A real Prometheus that scrapes the stand-in's Prometheus sinks.
+//! A real Prometheus that scrapes the stand-in's Prometheus sinks and Flink's reporters.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::child::{Child, free_port, on_path};
+use super::flink::targets_file;
 use super::kafka::remove_dir;
 use super::{Error, Options};
 use crate::step;
@@ -24,12 +25,13 @@ impl Prometheus {
         if !on_path("prometheus") {
             return Err(Error::PrometheusMissing);
         }
+        let flink = targets_file(dir);
         let dir = dir.join("prometheus");
         remove_dir(&dir)?;
         let written = |path: &Path, source| Error::Write { path: path.to_owned(), source };
         std::fs::create_dir_all(&dir).map_err(|source| written(&dir, source))?;
         let config = dir.join("prometheus.yml");
-        let text = configuration(options.scrape_interval, discovery, version().await >= 3);
+        let text = configuration(options.scrape_interval, discovery, &flink, version().await >= 3);
         std::fs::write(&config, text).map_err(|source| written(&config, source))?;
         let mut tries = 0;
         loop {
@@ -99,11 +101,12 @@ async fn version() -> u32 {
 
 /// Heron's sink sends no Content-Type, which Prometheus 3 takes only when told what to make of it; Prometheus 2 does not
 /// know that setting.
-fn configuration(interval: Duration, discovery: &str, third: bool) -> String {
+fn configuration(interval: Duration, discovery: &str, flink: &Path, third: bool) -> String {
     let fallback = if third { "    fallback_scrape_protocol: PrometheusText0.0.4\n" } else { "" };
-    let interval = interval.as_millis();
+    let (interval, flink) = (interval.as_millis(), flink.display());
     format!(
         "global:\n  scrape_interval: {interval}ms\n  scrape_timeout: {interval}ms\nscrape_configs:\n  - job_name: heron\n\
-         {fallback}    http_sd_configs:\n      - url: {discovery}\n        refresh_interval: 1s\n"
+         {fallback}    http_sd_configs:\n      - url: {discovery}\n        refresh_interval: 1s\n\
+         \x20 - job_name: flink\n    file_sd_configs:\n      - files: ['{flink}']\n        refresh_interval: 1s\n"
     )
 }

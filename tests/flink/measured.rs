@@ -1,0 +1,137 @@
+//! A whole performance test: deployed, loaded, measured from Flink's own metrics, judged, deleted.
+
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use std::time::Duration;
+use streamgauge::report::{EventKind, Report, Status};
+use streamgauge::sandbox::kafka;
+
+use crate::bench::Bench;
+
+/// Records a second of the load.
+const RATE: u32 = 800;
+/// What one transformer carries.
+const EACH: &str = "--transformer.records.per.second=500";
+
+impl Bench {
+    /// Loads and measures what a run has deployed; returns the exit code of the measurement.
+    async fn measure(&self, run: &str) -> Option<i32> {
+        let load = self.spawn(run, env!("CARGO_BIN_EXE_deploy-dataloader"), &self.load_words());
+        let done = self.end(load).await;
+        assert_eq!(done.code, Some(0), "{}", done.log);
+        let words = [
+            "--endpoint",
+            &self.sandbox.endpoints().prometheus_url,
+            "--params",
+            "scrape_interval=1",
+            "export_interval=1",
+        ];
+        let words = words.map(str::to_owned);
+        let child = self.spawn(run, env!("CARGO_BIN_EXE_get-prometheus-metric"), &words);
+        self.end(child).await.code
+    }
+
+    fn load_words(&self) -> Vec<String> {
+        let servers = self.servers();
+        [
+            ["--source-bootstrap-servers", servers],
+            ["--source-topic", kafka::SOURCE_TOPIC],
+            ["--target-bootstrap-servers", servers],
+            ["--target-topic", kafka::TARGET_TOPIC],
+            ["--duration-min", "0.4"],
+            ["--data-count-per-second", &RATE.to_string()],
+            ["--late-after", "30s"],
+        ]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+    }
+}
+
+fn value(report: &Report, name: &str, component: &str) -> f64 {
+    let metric = report.metrics.iter().find(|metric| metric.name == name && metric.component == component);
+    let metric = metric.unwrap_or_else(|| panic!("no {name} of {component:?}"));
+    metric.value.unwrap_or_else(|| panic!("{name} of {component:?}: {:?}", metric.warnings))
+}
+
+fn near(found: f64, wanted: f64, tolerance: f64) {
+    assert!((found - wanted).abs() <= wanted * tolerance, "{found} is not about {wanted}");
+}
+
+pub async fn a_parallelism_that_carries_the_rate_passes(bench: &Bench) {
+    let done = bench.deploy("enough", &[], &[EACH, "--transformer.parallelism=4"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.log);
+    let code = bench.measure("enough").await;
+    let report = bench.report("enough");
+    let verdict = report.verdict.clone().unwrap();
+    assert_eq!((code, verdict.status), (Some(0), Status::Pass), "{verdict:?} {:#?}", report.metrics);
+    for component in ["source", "transformer", "sink"] {
+        near(value(&report, "tps", component), f64::from(RATE), 0.03);
+    }
+    near(value(&report, "source_tps", ""), f64::from(RATE), 0.03);
+    assert_eq!(value(&report, "instances", "transformer"), 4.0);
+    // 800 records/s over 4 instances that carry 500 each.
+    near(value(&report, "busy", "transformer"), 40.0, 0.25);
+    assert!(value(&report, "back_pressure", "") < 5.0);
+    assert!(value(&report, "lag", "") < f64::from(RATE));
+    for nothing in ["failures", "restarts", "failed_checkpoints"] {
+        assert_eq!(value(&report, nothing, ""), 0.0, "{nothing}");
+    }
+    assert_eq!(report.app.unwrap().events, []);
+    assert_eq!(bench.delete("enough", &[]).await.code, Some(0));
+}
+
+pub async fn a_parallelism_that_does_not_fails(bench: &Bench) {
+    let done = bench.deploy("little", &[], &[EACH, "--transformer.parallelism=1"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.log);
+    let code = bench.measure("little").await;
+    let report = bench.report("little");
+    let verdict = report.verdict.clone().unwrap();
+    assert_eq!((code, verdict.status), (Some(1), Status::Fail), "{verdict:?} {:#?}", report.metrics);
+    near(value(&report, "tps", "transformer"), 500.0, 0.05);
+    assert!(value(&report, "busy", "transformer") > 90.0);
+    assert!(value(&report, "back_pressure_by_component", "source") > 20.0);
+    assert!(value(&report, "lag_growth", "") > 0.1 * f64::from(RATE));
+    assert_eq!(bench.delete("little", &[]).await.code, Some(0));
+}
+
+pub async fn a_restart_inside_the_window_is_named(bench: &Bench) {
+    let restart = ["restart-strategy.type=fixed-delay", "restart-strategy.fixed-delay.attempts=5"];
+    let delay = "restart-strategy.fixed-delay.delay=1s";
+    let options = ["--config", restart[0], restart[1], delay];
+    let done =
+        bench.deploy("broken", &options, &[EACH, "--transformer.parallelism=4", "--transformer.malformed=fail"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.log);
+    let (code, ()) = tokio::join!(bench.measure("broken"), bench.poison());
+    let report = bench.report("broken");
+    let verdict = report.verdict.clone().unwrap();
+    assert!(verdict.status != Status::Pass && code != Some(0), "{verdict:?}");
+    assert!(verdict.cause.contains("is no ad event"), "{verdict:?}");
+    let events = report.app.unwrap().events;
+    let exception = events.iter().find(|event| event.kind == EventKind::Exception).unwrap();
+    assert_eq!(exception.component, "transformer");
+    assert!(exception.text.starts_with("threw IllegalArgumentException: a record of time "), "{exception:?}");
+    assert!(events.iter().any(|event| event.kind == EventKind::Restart), "{events:?}");
+    assert_eq!(bench.delete("broken", &[]).await.code, Some(0));
+}
+
+impl Bench {
+    /// Sends a record that the job cannot read, in the middle of the load.
+    async fn poison(&self) {
+        let before = self.written();
+        self.until("half of the load", async || self.written() - before > i64::from(RATE) * 10).await;
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", self.servers()).create().unwrap();
+        producer.send(BaseRecord::<str, str>::to(kafka::TARGET_TOPIC).payload("not an event")).unwrap();
+        producer.flush(Duration::from_secs(10)).unwrap();
+    }
+
+    /// How many records the job's input topic holds.
+    fn written(&self) -> i64 {
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", self.servers()).create().unwrap();
+        let ends = (0..kafka::PARTITIONS).map(|partition| {
+            producer.client().fetch_watermarks(kafka::TARGET_TOPIC, partition, Duration::from_secs(10)).unwrap().1
+        });
+        ends.sum()
+    }
+}
