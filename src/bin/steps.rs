@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+#[path = "apply-manifest.rs"]
+mod apply_manifest;
 #[path = "begin-report.rs"]
 mod begin_report;
 #[path = "collect-reports.rs"]
@@ -34,6 +36,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     match Path::new(&called).file_name().and_then(|name| name.to_str()) {
+        Some("apply-manifest") => apply_manifest::main(),
         Some("begin-report") => begin_report::main(),
         Some("collect-reports") => collect_reports::main(),
         Some("delete-flink-app") => delete_flink_app::main(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
 use super::way::Way;
-use super::{Error, Target};
+use super::{Error, Target, pods};
 use crate::report::App;
 use crate::step::{Exit, Failure, Step, StepArgs};
 
@@ -55,7 +55,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
-    match remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await? {
+    let removed = remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await?;
+    pods::wait_until_gone(target, &wait).await?;
+    match removed {
         Removed::Killed => {
             tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())
         }

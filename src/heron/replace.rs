@@ -7,7 +7,7 @@ use super::deploy::Args;
 use super::tracker::{ExecutionState, Info, Tracker};
 use super::wait::{Wait, known};
 use super::way::Way;
-use super::{Error, Target, delete};
+use super::{Error, Target, delete, pods};
 
 /// Kills a topology of the same name where that is wanted; returns the one that was killed. `first` is who was there when this
 /// deployment began: whoever came since belongs to another deployment and is left alone.
@@ -36,6 +36,7 @@ pub(super) async fn make_room(
     tracing::info!("killing topology {} of {}", target.topology, old.submitted_at());
     let began = Instant::now();
     delete::remove(way, tracker, target, wait).await?;
+    pods::wait_until_gone(target, wait).await.map_err(|error| left(target, Some(&old), error))?;
     tracing::info!("topology {} is gone after {:.1} s", target.topology, began.elapsed().as_secs_f64());
     Ok(Some(old))
 }

@@ -12,6 +12,7 @@ mod bench;
 mod catalog;
 mod cluster;
 mod failures;
+mod manifest;
 mod performance_test;
 mod resolvers;
 mod samples;

@@ -11,7 +11,8 @@ use crate::catalog::{ROOT, documents, files};
 use crate::cluster::succeeded;
 
 /// The samples in the order of a test: what one leaves, the next one needs.
-const SAMPLES: [&str; 7] = [
+const SAMPLES: [&str; 9] = [
+    "apply-manifest/samples/apply-manifest",
     "deploy-heron-app/samples/deploy-heron-app-jar-in-workspace",
     "deploy-heron-app/samples/deploy-heron-app",
     "update-heron-app/samples/update-heron-app",
@@ -19,6 +20,7 @@ const SAMPLES: [&str; 7] = [
     "get-prometheus-metric/samples/get-prometheus-metric",
     "send-slack/samples/send-slack",
     "delete-heron-app/samples/delete-heron-app",
+    "apply-manifest/samples/apply-manifest-delete",
 ];
 
 /// The one of a Pipeline, which no StepAction has.
@@ -29,6 +31,14 @@ fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
     let endpoints = &bench.endpoints;
     let servers = &endpoints.kafka_bootstrap_servers;
     vec![
+        (
+            "set",
+            json!([
+                "Deployment/redis:spec.template.spec.containers[name=redis].image=test.local/busybox:1",
+                "Deployment/redis:spec.template.spec.containers[name=redis].command=[sh, -c, nc -lk -p 6379 -e cat]",
+            ]),
+        ),
+        ("add", json!(["Deployment/redis:metadata.labels.build=1"])),
         ("service-url", json!(endpoints.heron_service_url)),
         ("tracker-url", json!(endpoints.heron_tracker_url)),
         ("cluster", json!("sandbox")),
@@ -121,12 +131,18 @@ fn done(bench: &Bench, mut run: Value, reports: &str) -> Value {
 #[test]
 fn every_task_and_stepaction_does_its_job_from_its_sample() {
     let bench = Bench::start("samples");
+    bench.space.apply(&Path::new(ROOT).join("config/deployer.yaml"));
+    bench.space.kubectl(&["exec", "files", "--", "mkdir", "/files/source"]).text();
+    bench.space.kubectl(&["cp", &format!("{ROOT}/examples/redis/redis.yaml"), "files:/files/source/redis.yaml"]).text();
     for catalog in ["tasks", "stepactions"] {
         let there: BTreeSet<String> = files(&[catalog], |path| path.contains("/samples/")).into_iter().collect();
         let run_here = SAMPLES.iter().chain([&SHARDED].into_iter().filter(|_| catalog == "tasks"));
         let run_here = run_here.map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml")).collect();
         assert_eq!(there, run_here, "a sample that these tests do not run");
-        let [in_workspace, in_image, load, measured, told, _] = SAMPLES.map(|sample| run(&bench, catalog, sample));
+        let [applied, in_workspace, in_image, load, measured, told, ..] =
+            SAMPLES.map(|sample| run(&bench, catalog, sample));
+        assert_eq!((&applied["objects"], &applied["changed"]), (&json!("2"), &json!("2")));
+        assert!(!bench.space.kubectl(&["get", "deployment/redis"]).ok, "it is deleted at the end");
         assert_eq!(in_workspace["topology"], "preprocessor");
         assert_eq!(in_image["topology"], "preprocessor");
         assert_eq!(load["records"], "3600");
