@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::pods::Pods;
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
 use super::way::Way;
-use super::{Error, Target, pods};
+use super::{Error, Target};
 use crate::report::App;
 use crate::step::{Exit, Failure, Step, StepArgs};
 
@@ -55,8 +56,12 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
+    // A cluster that cannot be asked is told afterwards: whatever else is wrong, the topology goes.
+    let pods = Pods::of(target).await;
     let removed = remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await?;
-    pods::wait_until_gone(target, &wait).await?;
+    if let Some(pods) = pods? {
+        pods.wait_until_gone(&wait).await?;
+    }
     match removed {
         Removed::Killed => {
             tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())

@@ -7,21 +7,51 @@ use super::{Error, Target};
 use crate::kubernetes::gone::{Old, gone};
 use crate::kubernetes::{self, Cluster, Connection, Kind, Object};
 
-/// Waits until the StatefulSets and pods of a topology that was killed are gone; at once where it does not run on Kubernetes.
-pub(super) async fn wait_until_gone(target: &Target, wait: &Wait) -> Result<(), Error> {
-    let namespace = target.kubernetes_namespace.as_str();
-    if namespace.is_empty() {
-        return Ok(());
-    }
-    let failed = |source| Error::Pods { topology: target.topology.clone(), namespace: namespace.to_owned(), source };
-    let connection = Connection { namespace: namespace.to_owned(), ..Connection::default() };
-    let cluster = Cluster::connect(&connection).await.map_err(failed)?;
-    let mut limit = kubernetes::Wait::within(wait.request_limit());
-    gone(&cluster, &left(target, namespace), &mut limit).await.map_err(failed)
+/// The Kubernetes that a topology runs on.
+#[derive(Debug)]
+pub(super) struct Pods<'a> {
+    target: &'a Target,
+    cluster: Cluster,
 }
 
-fn left(target: &Target, namespace: &str) -> [Old; 3] {
-    let set = |part| Old::Named(Object::new(Kind::stateful_set(), namespace, &format!("{}-{part}", target.topology)));
-    let labels = format!("topology={}", target.topology);
-    [set("executors"), set("manager"), Old::Labelled { kind: Kind::pod(), namespace: namespace.to_owned(), labels }]
+impl<'a> Pods<'a> {
+    /// Connects and looks once, so that what is wrong is told before anything is killed; none where the topology does not run
+    /// on Kubernetes.
+    pub async fn of(target: &'a Target) -> Result<Option<Self>, Error> {
+        let namespace = &target.kubernetes_namespace;
+        if namespace.is_empty() {
+            return Ok(None);
+        }
+        let connection = Connection { namespace: namespace.clone(), ..Connection::default() };
+        let connect = async {
+            let cluster = Cluster::connect(&connection).await?;
+            cluster.get(&set(target, "manager")).await?;
+            cluster.list(&Kind::pod(), namespace, &labels(target), "").await?;
+            Ok(cluster)
+        };
+        let cluster = connect.await.map_err(|source| failed(target, source))?;
+        Ok(Some(Self { target, cluster }))
+    }
+
+    /// Waits until the StatefulSets and pods of the topology are gone.
+    pub async fn wait_until_gone(&self, wait: &Wait) -> Result<(), Error> {
+        let target = self.target;
+        let namespace = target.kubernetes_namespace.clone();
+        let pods = Old::Labelled { kind: Kind::pod(), namespace, labels: labels(target) };
+        let old = [Old::Named(set(target, "executors")), Old::Named(set(target, "manager")), pods];
+        let mut limit = kubernetes::Wait::within(wait.request_limit());
+        gone(&self.cluster, &old, &mut limit).await.map_err(|source| failed(target, source))
+    }
+}
+
+fn set(target: &Target, part: &str) -> Object {
+    Object::new(Kind::stateful_set(), &target.kubernetes_namespace, &format!("{}-{part}", target.topology))
+}
+
+fn labels(target: &Target) -> String {
+    format!("topology={}", target.topology)
+}
+
+fn failed(target: &Target, source: kubernetes::Error) -> Error {
+    Error::Pods { topology: target.topology.clone(), namespace: target.kubernetes_namespace.clone(), source }
 }

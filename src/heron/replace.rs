@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use super::build::Built;
 use super::deploy::Args;
+use super::pods::Pods;
 use super::tracker::{ExecutionState, Info, Tracker};
 use super::wait::{Wait, known};
 use super::way::Way;
-use super::{Error, Target, delete, pods};
+use super::{Error, Target, delete};
 
 /// Kills a topology of the same name where that is wanted; returns the one that was killed. `first` is who was there when this
 /// deployment began: whoever came since belongs to another deployment and is left alone.
@@ -33,10 +34,13 @@ pub(super) async fn make_room(
     if first.is_none_or(|first| first.execution_state.submission_time != old.submission_time) {
         return Err(Error::another(target, &old));
     }
+    let pods = Pods::of(target).await?;
     tracing::info!("killing topology {} of {}", target.topology, old.submitted_at());
     let began = Instant::now();
     delete::remove(way, tracker, target, wait).await?;
-    pods::wait_until_gone(target, wait).await.map_err(|error| left(target, Some(&old), error))?;
+    if let Some(pods) = &pods {
+        pods.wait_until_gone(wait).await.map_err(|error| left(target, Some(&old), error))?;
+    }
     tracing::info!("topology {} is gone after {:.1} s", target.topology, began.elapsed().as_secs_f64());
     Ok(Some(old))
 }

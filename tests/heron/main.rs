@@ -5,6 +5,7 @@
 mod cli;
 mod events;
 mod fake;
+mod pods;
 mod recorded;
 mod unsteady;
 mod update;
