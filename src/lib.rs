@@ -8,8 +8,8 @@
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
 //! | [`kubernetes`] | the API server of Kubernetes: objects applied, watched, deleted |
-//! | [`heron`], [`flink`] | deploy: submit, watch and end Heron topologies and Flink jobs |
 //! | [`manifest`] | deploy: apply, wait for and delete manifests |
+//! | [`heron`], [`flink`] | deploy: submit, watch and end Heron topologies and Flink jobs |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
 //! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
 //! | [`slack`] | tell |

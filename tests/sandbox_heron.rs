@@ -367,6 +367,7 @@ async fn the_tracker_of_0_20_5_answers_as_the_real_one() {
         "states",
         "states-filter",
         "states-none",
+        "timeline-bad",
         "topologies",
         "topologies-cluster-unknown",
         "topologies-role",
@@ -421,6 +422,7 @@ async fn the_tracker_of_0_20_4_answers_as_the_real_one() {
         "runtimestate-missing",
         "schedulerlocation",
         "schedulerlocation-missing",
+        "timeline-bad",
     ];
     replay(&heron, &client, heron.tracker_legacy_url(), "tracker-0.20.4", &names).await;
     same_exceptions("tracker-0.20.4", &client, heron.tracker_legacy_url(), |body| body["result"].clone()).await;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::pods::Pods;
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
 use super::way::Way;
@@ -55,7 +56,13 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
-    match remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await? {
+    // A cluster that cannot be asked is told afterwards: whatever else is wrong, the topology goes.
+    let pods = Pods::of(target).await;
+    let removed = remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await?;
+    if let Some(pods) = pods? {
+        pods.wait_until_gone(&wait).await?;
+    }
+    match removed {
         Removed::Killed => {
             tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())
         }

@@ -226,6 +226,18 @@ pub enum Error {
         /// Why the new one did not come.
         source: Box<Error>,
     },
+    /// What the topology left on Kubernetes is still there, or nobody could tell.
+    #[error(
+        "cannot wait for the end of the pods of topology {topology:?} in namespace {namespace:?}: check --kubernetes-namespace, and that the ServiceAccount may get StatefulSets and list pods there"
+    )]
+    Pods {
+        /// The topology.
+        topology: String,
+        /// The namespace.
+        namespace: String,
+        /// Why not.
+        source: crate::kubernetes::Error,
+    },
     /// The deadline passed before an update was done.
     #[error("topology {topology:?} is not updated after {}s: {missing}; Heron goes on with it", waited.as_secs())]
     NotUpdated {
@@ -339,6 +351,7 @@ impl ExitClass for Error {
             | Self::Client(_) => Exit::Refused,
             Self::NotReady { .. } | Self::NotGone { .. } | Self::NotUpdated { .. } => Exit::Deadline,
             Self::NotReplaced { source, .. } => source.exit(),
+            Self::Pods { source, .. } => source.exit(),
             Self::Stopped { exit, .. } => *exit,
         }
     }

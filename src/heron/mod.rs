@@ -9,6 +9,7 @@
 //! | [`packing`] | the answer to a dry run |
 //! | [`ready`] | when a topology is truly running |
 //! | [`mod@events`] | what happened to it since |
+//! | `pods` | waits for the end of old pods, where Heron runs on Kubernetes |
 //! | [`deploy`], `build`, `replace`, `dry_run` | the program that deploys, and its parts |
 //! | [`update`], [`delete`] | the programs that change and delete |
 
@@ -29,6 +30,7 @@ mod build;
 mod child;
 mod dry_run;
 mod error;
+mod pods;
 mod replace;
 mod target;
 mod wait;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::build::Built;
 use super::deploy::Args;
+use super::pods::Pods;
 use super::tracker::{ExecutionState, Info, Tracker};
 use super::wait::{Wait, known};
 use super::way::Way;
@@ -33,9 +34,13 @@ pub(super) async fn make_room(
     if first.is_none_or(|first| first.execution_state.submission_time != old.submission_time) {
         return Err(Error::another(target, &old));
     }
+    let pods = Pods::of(target).await?;
     tracing::info!("killing topology {} of {}", target.topology, old.submitted_at());
     let began = Instant::now();
     delete::remove(way, tracker, target, wait).await?;
+    if let Some(pods) = &pods {
+        pods.wait_until_gone(wait).await.map_err(|error| left(target, Some(&old), error))?;
+    }
     tracing::info!("topology {} is gone after {:.1} s", target.topology, began.elapsed().as_secs_f64());
     Ok(Some(old))
 }
