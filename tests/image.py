@@ -24,6 +24,7 @@ import tarfile
 import tempfile
 import threading
 import unittest
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -296,6 +297,21 @@ class WithoutJava(Every, unittest.TestCase):
         unpacked = sum(entry.size for entry in self.image.contents.values())
         print(f"{compressed / 1e6:.1f} MB compressed, {unpacked / 1e6:.1f} MB unpacked", file=sys.stderr)
         self.assertLess(unpacked, MOST)
+
+    def test_the_job_for_flink_is_there_with_all_it_needs(self):
+        with zipfile.ZipFile(self.image.root / "usr/local/share/streamgauge/dataloader.jar") as jar:
+            names = set(jar.namelist())
+        machine = {"x86_64": "amd64", "aarch64": "aarch64"}.get(os.uname().machine, os.uname().machine)
+        self.assertLessEqual(
+            {
+                "streamgauge/dataloader/Main.class",
+                "org/apache/kafka/clients/producer/KafkaProducer.class",
+                "org/HdrHistogram/Histogram.class",
+            },
+            names,
+        )
+        for library in [f"linux/{machine}/libzstd-jni-", f"net/jpountz/util/linux/{machine}/liblz4-java"]:
+            self.assertTrue(any(name.startswith(library) for name in names), library)
 
     def test_https_goes_to_a_name_whose_authority_is_in_the_images_bundle(self):
         self.trust(True)

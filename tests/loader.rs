@@ -3,122 +3,18 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod common;
+#[path = "common/plain.rs"]
+mod plain;
+#[path = "common/ran.rs"]
+mod ran;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
-use clap::Parser;
 use common::{Record, broker, create_topic, create_topic_with, producer, read_all, write};
 use jiff::Timestamp;
-use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{FetchRequest, ProduceRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records::{
-    Compression, Record as Raw, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
-};
-use streamgauge::kafka::{self, Cluster, Connection};
-use streamgauge::loader::{Args, run};
-use streamgauge::report::{self, Load};
-use streamgauge::step::{Exit, Failure, Step};
-
-/// What a run of the loader left behind.
-struct Ran {
-    outcome: Result<Exit, Failure>,
-    load: Option<Load>,
-    results: BTreeMap<&'static str, String>,
-}
-
-impl Ran {
-    fn load(&self) -> &Load {
-        self.load.as_ref().unwrap_or_else(|| panic!("no load in the report: {:?}", self.outcome))
-    }
-
-    /// The exit code and the message, without the names that differ from run to run.
-    fn failure(&self, names: &[(&str, &str)]) -> String {
-        let failure = self.outcome.as_ref().unwrap_err();
-        let message = names.iter().fold(failure.to_string(), |text, (name, word)| text.replace(name, word));
-        format!("{}: {message}", failure.exit().code())
-    }
-}
-
-const RESULTS: [&str; 5] = ["window-start", "window-end", "records", "rate", "load-verdict"];
-
-fn flags(folder: &Path, source: &str, target: &str, more: &[&str]) -> Vec<String> {
-    let mut flags = vec![
-        "deploy-dataloader".to_owned(),
-        format!("--source-bootstrap-servers={}", broker()),
-        format!("--source-topic={source}"),
-        format!("--target-bootstrap-servers={}", broker()),
-        format!("--target-topic={target}"),
-        format!("--report={}", folder.join("report.json").display()),
-    ];
-    flags.extend(RESULTS.map(|name| format!("--result={name}={}", folder.join(name).display())));
-    flags.extend(more.iter().map(|&flag| flag.to_owned()));
-    flags
-}
-
-/// Runs the loader in this process. Of flags that are given twice, the tests give only one.
-async fn load(source: &str, target: &str, more: &[&str]) -> Ran {
-    let folder = tempfile::tempdir().unwrap();
-    load_with(folder.path(), flags(folder.path(), source, target, more)).await
-}
-
-async fn load_with(folder: &Path, flags: Vec<String>) -> Ran {
-    let args = Args::try_parse_from(flags).unwrap();
-    let step = Step::new(args.step.clone());
-    let outcome = run(args, &step).await;
-    let result = |name| (name, std::fs::read_to_string(folder.join(name)).unwrap_or_default());
-    let load = report::read(&folder.join("report.json")).unwrap().and_then(|report| report.load);
-    Ran { outcome, load, results: RESULTS.into_iter().map(result).collect() }
-}
-
-fn records(partition: i32, count: usize) -> Vec<Record> {
-    (0..count).map(|number| Record::new(partition, number)).collect()
-}
-
-/// A source topic that holds so many records in each partition.
-async fn source(counts: &[usize]) -> String {
-    let topic = create_topic(&broker(), "source", counts.len() as i32).await;
-    let producer = producer(&broker(), &[]);
-    for (partition, &count) in (0..).zip(counts) {
-        write(&producer, &topic, &records(partition, count));
-    }
-    topic
-}
-
-async fn target(partitions: i32) -> String {
-    create_topic(&broker(), "target", partitions).await
-}
-
-fn total(read: &BTreeMap<i32, Vec<Record>>) -> usize {
-    read.values().map(Vec::len).sum()
-}
-
-/// Records with all that a record may have or lack.
-fn odd_records() -> Vec<Record> {
-    let odd =
-        |partition, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[(&str, Option<&[u8]>)], timestamp| Record {
-            partition,
-            key: key.map(<[u8]>::to_vec),
-            value: value.map(<[u8]>::to_vec),
-            headers: headers.iter().map(|(key, value)| ((*key).to_owned(), value.map(<[u8]>::to_vec))).collect(),
-            timestamp: Some(timestamp),
-        };
-    vec![
-        odd(0, None, None, &[], 1),
-        odd(0, Some(b""), Some(b""), &[("", Some(b""))], 1_600_000_000_000),
-        odd(0, Some(b"k"), None, &[("b", Some(b"1")), ("a", None), ("b", Some(b"2")), ("b", Some(b"1"))], 5),
-        odd(1, None, Some(b"\x00\xff\xfe"), &[("h", Some(b"\xff\x00"))], 9_999_999_999_999),
-        odd(1, Some(&[0; 3000]), Some(&[7; 300_000]), &[], 1_700_000_000_000),
-    ]
-}
-
-fn assert_done(ran: &Ran) {
-    assert_eq!(ran.outcome.as_ref().map_err(ToString::to_string), Ok(&Exit::Done));
-}
+use plain::{read_plain, write_timestamps};
+use ran::{Ran, assert_done, flags, load, load_with, odd_records, records, source, target, total};
 
 #[tokio::test]
 async fn records_arrive_untouched_whatever_they_look_like() {
@@ -589,73 +485,6 @@ async fn a_replay_of_the_last_records_is_one_of_the_last_stretch_of_time() {
     let ages = |newest: i64| (0..30).rev().map(move |number| now - newest - number * 60_000);
     let written = [timed(0, ages(10_000)), timed(1, ages(40_000))].concat();
     assert_replayed(&written, now - 1_200_000..now, 400, &["--duration-min=0.05", "--from=last"]).await;
-}
-
-/// A record's timestamp, key, value and headers: librdkafka can neither write nor read the timestamps 0 and -1 (none).
-type Plain = (i64, Option<Bytes>, Option<Bytes>, Vec<(String, Option<Bytes>)>);
-
-fn topic_name(topic: &str) -> TopicName {
-    TopicName(StrBytes::from_string(topic.to_owned()))
-}
-
-/// The leader of a topic's partitions on a cluster of one.
-async fn leader(topic: &str) -> kafka::Broker {
-    let cluster = Cluster::new(&Connection::new("source", &broker(), None).unwrap(), common::DEADLINE).unwrap();
-    let number = cluster.topic(topic).await.unwrap().partitions[0].leader;
-    cluster.broker(number).await.unwrap()
-}
-
-/// Writes a batch of records with these timestamps.
-async fn write_timestamps(topic: &str, partition: i32, timestamps: &[i64]) {
-    let record = |(number, &timestamp): (i64, &i64)| Raw {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: number,
-        sequence: number as i32,
-        timestamp,
-        key: Some(Bytes::from(format!("key-{number}"))),
-        value: Some(Bytes::from(format!("value-{number} of {timestamps:?}"))),
-        headers: [(StrBytes::from_static_str("h"), None)].into_iter().collect(),
-    };
-    let batch: Vec<Raw> = (0..).zip(timestamps).map(record).collect();
-    let mut bytes = BytesMut::new();
-    let options = RecordEncodeOptions { version: 2, compression: Compression::None };
-    RecordBatchEncoder::encode(&mut bytes, &batch, &options).unwrap();
-    let data = PartitionProduceData::default().with_index(partition).with_records(Some(bytes.freeze()));
-    let data = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
-    let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![data]);
-    let answer = leader(topic).await.call(request).await.unwrap();
-    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
-}
-
-/// All that a partition holds.
-async fn read_plain(topic: &str, partition: i32) -> Vec<Plain> {
-    let leader = leader(topic).await;
-    let (mut read, mut next) = (Vec::new(), 0);
-    loop {
-        let asked = FetchPartition::default().with_partition(partition).with_fetch_offset(next);
-        let asked = asked.with_partition_max_bytes(1 << 20);
-        let topic = FetchTopic::default().with_topic(topic_name(topic)).with_partitions(vec![asked]);
-        let request = FetchRequest::default().with_max_bytes(1 << 20).with_topics(vec![topic]);
-        let answer = leader.call(request).await.unwrap();
-        let data = &answer.responses[0].partitions[0];
-        assert_eq!(data.error_code, 0);
-        let mut bytes = data.records.clone().unwrap_or_default();
-        let records = RecordBatchDecoder::decode_all(&mut bytes).unwrap().into_iter().flat_map(|set| set.records);
-        for record in records.filter(|record| record.offset >= next).collect::<Vec<_>>() {
-            let headers = record.headers.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-            read.push((record.timestamp, record.key, record.value, headers));
-            next = record.offset + 1;
-        }
-        if next >= data.high_watermark {
-            return read;
-        }
-    }
 }
 
 #[tokio::test]

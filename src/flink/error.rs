@@ -36,7 +36,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// There is no answer.
-    #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check --rest-url")]
+    #[error("cannot {operation}: no answer from Flink's REST API at {url}: {words}; check {flag}")]
     Unreachable {
         /// What was wanted.
         operation: String,
@@ -44,6 +44,8 @@ pub enum Error {
         url: String,
         /// The system's words.
         words: String,
+        /// The argument that says the address.
+        flag: &'static str,
     },
     /// Flink answers, but says no.
     #[error("cannot {operation}: Flink says ({status}): {words}{hint}")]
@@ -58,7 +60,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// The answer is not Flink's.
-    #[error("cannot {operation}: what answers at {url} is not Flink's REST API: {words}; check --rest-url")]
+    #[error("cannot {operation}: what answers at {url} is not Flink's REST API: {words}; check {flag}")]
     Strange {
         /// What was wanted.
         operation: String,
@@ -66,6 +68,8 @@ pub enum Error {
         url: String,
         /// The beginning of the answer.
         words: String,
+        /// The argument that says the address.
+        flag: &'static str,
     },
     /// A setting that would be ignored, or two that contradict one another.
     #[error("{flag} {value:?} cannot be used: {why}")]

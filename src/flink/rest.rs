@@ -20,7 +20,6 @@ use super::job::{Exception, Job, State, Summary, time};
 use super::stack::summary;
 use crate::step;
 
-const FLAG: &str = "--rest-url";
 /// For what Flink answers at once.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The most of a jar's own name that goes into its name at Flink, beside the 64 digits of its content.
@@ -29,6 +28,8 @@ const LONGEST_NAME: usize = 100;
 /// A client of a JobManager.
 #[derive(Debug, Clone)]
 pub struct Rest {
+    /// The argument that names it, for errors.
+    flag: &'static str,
     base: Url,
     http: Client,
 }
@@ -227,6 +228,18 @@ struct Trigger {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Accumulators {
+    user_task_accumulators: Vec<Accumulator>,
+}
+
+#[derive(Deserialize)]
+struct Accumulator {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
 struct Metric {
     id: String,
     #[serde(default)]
@@ -234,11 +247,16 @@ struct Metric {
 }
 
 impl Rest {
-    /// A client of the JobManager at this address.
+    /// A client of the JobManager at the address that `--rest-url` says.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let wrong = || Error::Address { flag: FLAG, value: url.to_owned() };
+        Self::of("--rest-url", url)
+    }
+
+    /// A client of the JobManager at the address that an argument says.
+    pub fn of(flag: &'static str, url: &str) -> Result<Self, Error> {
+        let wrong = || Error::Address { flag, value: url.to_owned() };
         let base = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(wrong)?;
-        Ok(Self { base, http: step::client(LIMIT).map_err(Error::Client)? })
+        Ok(Self { flag, base, http: step::client(LIMIT).map_err(Error::Client)? })
     }
 
     /// What the JobManager tells about itself.
@@ -340,7 +358,8 @@ impl Rest {
     pub async fn savepoint(&self, job: &str, trigger: &str) -> Result<Savepoint, Error> {
         let operation = format!("ask for the savepoint of job {job}");
         let answer: Value = self.get(&operation, &["jobs", job, "savepoints", trigger]).await?;
-        let strange = || Error::Strange { operation, url: self.base.to_string(), words: answer.to_string() };
+        let (flag, url) = (self.flag, self.base.to_string());
+        let strange = || Error::Strange { operation, url, words: answer.to_string(), flag };
         savepoint(&answer).ok_or_else(strange)
     }
 
@@ -349,6 +368,14 @@ impl Rest {
         let operation = format!("ask for the exceptions of job {job}");
         let request = self.request(Method::GET, &["jobs", job, "exceptions"]).query(&[("maxExceptions", most)]);
         Ok(self.ask::<Exceptions>(&operation, request).await?.exception_history.entries)
+    }
+
+    /// A job's accumulators in their own words, by name. Of one that runs, as its TaskManagers told last: with each heartbeat
+    /// (heartbeat.interval, 10 s), and when a task ends.
+    pub async fn accumulators(&self, job: &str) -> Result<BTreeMap<String, String>, Error> {
+        let operation = format!("ask for the accumulators of job {job}");
+        let found: Accumulators = self.get(&operation, &["jobs", job, "accumulators"]).await?;
+        Ok(found.user_task_accumulators.into_iter().map(|found| (found.name, found.value)).collect())
     }
 
     /// Metrics of the job itself, as `numRestarts`; those that Flink has not got are left out.
@@ -396,6 +423,7 @@ impl Rest {
             operation: operation.to_owned(),
             url: self.base.to_string(),
             words: step::describe_http_error(&error),
+            flag: self.flag,
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
@@ -409,6 +437,7 @@ impl Rest {
                 operation: operation.to_owned(),
                 url: self.base.to_string(),
                 words: format!("{} {}", status.as_u16(), summary(&body)),
+                flag: self.flag,
             },
         })
     }

@@ -1,9 +1,10 @@
 //! Java stack traces, as Flink gives them for every failure: which of their lines a person needs.
 
 /// What Flink puts around the cause of a failure without saying anything.
-const EMPTY_WORDS: [&str; 4] = [
+const EMPTY_WORDS: [&str; 5] = [
     "Internal server error.",
     "Could not execute application.",
+    "Recovery is suppressed by NoRestartBackoffTimeStrategy",
     "<Exception on server side:",
     "End of exception on server side>",
 ];

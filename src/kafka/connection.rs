@@ -50,6 +50,11 @@ impl Connection {
         &self.servers
     }
 
+    /// Whether the way to the brokers takes more than their addresses.
+    pub fn is_secured(&self) -> bool {
+        self.security.tls.is_some() || self.security.sasl.is_some()
+    }
+
     /// The bootstrap servers, one by one.
     pub(super) fn addresses(&self) -> &[Address] {
         &self.addresses

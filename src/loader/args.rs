@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use jiff::Timestamp;
 
+use super::flink::{ArgsError, Engine, FlinkArgs};
 use super::profile::{Profile, TOP_RATE, positive};
 use super::program::Role;
 use super::range::Range;
@@ -151,6 +152,10 @@ pub struct Args {
           default_missing_value = "true", help_heading = "Shards")]
     pub merge: bool,
 
+    /// Who carries the records
+    #[command(flatten)]
+    pub flink: FlinkArgs,
+
     /// What every program has
     #[command(flatten)]
     pub step: StepArgs,
@@ -275,6 +280,15 @@ pub enum Error {
     /// A side cannot be connected to as told.
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
+    /// The engine is not named as it must be.
+    #[error(transparent)]
+    Engine(#[from] ArgsError),
+    /// Flink shares a load by itself.
+    #[error("--engine flink spreads a load over the subtasks of its job: give --flink-parallelism instead of {flag}")]
+    FlinkShards {
+        /// What was given.
+        flag: &'static str,
+    },
     /// The load would be empty.
     #[error(
         "{minutes} min at {rate} records/s is not a single record: raise --duration-min or --data-count-per-second"
@@ -338,6 +352,7 @@ impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
             Self::Kafka(error) => error.exit(),
+            Self::Engine(error) => error.exit(),
             _ => Exit::Usage,
         }
     }
@@ -350,6 +365,7 @@ impl Args {
         let pace = self.pace()?;
         let source = Connection::new("source", &self.source_bootstrap_servers, mounted(&self.source_config))?;
         let target = Connection::new("target", &self.target_bootstrap_servers, mounted(&self.target_config))?;
+        let site = self.flink.site(&source, &target)?;
         let run = [run, &self.run_id].into_iter().find(|id| !id.is_empty() && !self.no_run_header);
         Ok(Job {
             source,
@@ -370,6 +386,7 @@ impl Args {
             cancel: Cancel::default(),
             claim: None,
             shares: None,
+            site,
         })
     }
 
@@ -382,6 +399,14 @@ impl Args {
             (false, None, None, true) => Role::Merge,
             _ => return Err(Error::Roles),
         };
+        if self.flink.engine == Engine::Flink {
+            let flag = match role {
+                Role::Shard(_) => "--shard",
+                Role::Merge => "--merge",
+                _ => "--plan-only",
+            };
+            return Err(Error::FlinkShards { flag });
+        }
         match (self.profile, &self.step.report) {
             (Profile::Replay { .. }, _) => Err(Error::Replay { flag: "shards" }),
             (_, None) => Err(Error::NoReport),
@@ -415,7 +440,7 @@ impl Args {
     pub(super) fn load(&self, job: &Job) -> Load {
         let (planned, rate) = job.pace.asked();
         Load {
-            engine: "builtin".to_owned(),
+            engine: self.flink.engine.as_str().to_owned(),
             source: self.source_topic.clone(),
             target: self.target_topic.clone(),
             profile: self.profile.to_string(),
@@ -533,6 +558,14 @@ mod tests {
         }
         let alone = args(&["--duration-min=1", "--data-count-per-second=1", "--merge"]).unwrap();
         assert!(matches!(alone.role(), Err(Error::NoReport)));
+    }
+
+    #[test]
+    fn a_flink_job_has_no_shards() {
+        let flags =
+            ["--duration-min=1", "--data-count-per-second=1", "--report=r.json", "--engine=flink", "--shard=1/2"];
+        let refused = args(&flags).unwrap().role().unwrap_err().to_string();
+        insta::assert_snapshot!(refused, @"--engine flink spreads a load over the subtasks of its job: give --flink-parallelism instead of --shard");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How far a load is, for those who watch it.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +13,8 @@ pub struct Gauge {
     acked: AtomicU64,
     /// When the record that is sent next is due: nanoseconds after the start.
     next: AtomicU64,
+    /// What a job that carries the load elsewhere is doing.
+    words: Mutex<Option<String>>,
 }
 
 impl Gauge {
@@ -32,6 +34,13 @@ impl Gauge {
         self.next.store(due, Ordering::Relaxed);
     }
 
+    /// A job elsewhere carries the load, and this is what it does.
+    pub fn say(&self, words: String) {
+        if let Ok(mut said) = self.words.lock() {
+            *said = Some(words);
+        }
+    }
+
     /// Records acknowledged.
     pub fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
@@ -39,6 +48,9 @@ impl Gauge {
 
     /// What is to be told beside the count: how late the load is, and when one that long comes to its end.
     pub fn note(&self, length: Duration) -> String {
+        if let Some(words) = self.words.lock().ok().and_then(|words| words.clone()) {
+            return words;
+        }
         let Some(start) = self.start.get() else { return "not begun".to_owned() };
         note(start.elapsed(), Duration::from_nanos(self.next.load(Ordering::Relaxed)), length)
     }

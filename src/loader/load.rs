@@ -8,8 +8,9 @@ use super::args::{Compression, Partitioner};
 use super::batch::{Codec, RunHeader};
 use super::claim::Claim;
 use super::copy::{self, Form, Route};
+use super::flink::{self, Site};
 use super::outcome::Outcome;
-use super::plan::{self, Planner, Share, TooFew};
+use super::plan::{self, Planner, Share, Stretch, TooFew};
 use super::range::{Range, before};
 use super::schedule::Pace;
 use super::source::Reader;
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub repeated: u64,
     /// What happened.
     pub outcome: Outcome,
+    /// How many shared it.
+    pub loaders: u32,
     /// What can be seen of it, when it came to its end; a shard does not look.
     pub visible: Option<Visible>,
     /// Whether the target topic gives records a timestamp of its own.
@@ -39,44 +42,44 @@ pub struct Loaded {
     pub failure: Option<Error>,
 }
 
+/// What came of the records' way from topic to topic.
+struct Sent {
+    outcome: Outcome,
+    restamped: bool,
+    loaders: u32,
+    failure: Option<Error>,
+}
+
 /// Plans, copies and counts. Ends early when the job is cancelled; what was sent by then is told all the same.
 pub async fn load(job: &Job) -> Result<Loaded, Error> {
     let (source, target) = clusters(job)?;
     let prepared = unless_cancelled(job, prepare(job, &source, &target)).await?;
-    let Prepared { from, to, shares, producer, before } = prepared;
     if let Some(claim) = &job.claim {
         claim.take()?;
     }
-    let stretches: Vec<_> = shares.iter().map(|share| (share.stretch, share.passes())).collect();
-    let reader = Reader::open(&source, from.clone(), &stretches, job.patience);
-    let route = Route {
-        cluster: &target,
-        topic: &to,
-        producer,
-        form: form(job, &from, &to),
-        start_at: job.start_at,
-        late_after: job.late_after,
-        patience: job.patience,
-        gauge: job.gauge.clone(),
-        cancel: job.cancel.clone(),
+    let sent = match &job.site {
+        Some(site) => send_by_flink(job, &source, site, &prepared).await,
+        None => send(job, &source, &target, &prepared).await,
     };
-    let copied = match copy::copy(reader, &shares, &job.pace, route).await {
-        Ok(copied) => copied,
+    let sent = match sent {
+        Ok(sent) => sent,
         Err(error) => {
             // Nothing was sent, so the load may be tried again. What became of it matters more than a file.
             let _ = job.claim.as_ref().filter(|_| !matches!(error, Error::Vanished)).map(Claim::release);
             return Err(error);
         }
     };
+    let Prepared { to, shares, before, .. } = prepared;
     let warm_up = job.pace.warm_up();
     let all: u64 = shares.iter().map(|share| share.records).sum();
     let mut loaded = Loaded {
         planned: Planned { records: all.saturating_sub(warm_up), warm_up },
         repeated: plan::repeated(&shares),
-        outcome: Outcome::of(&copied, producer),
+        outcome: sent.outcome,
+        loaders: sent.loaders,
         visible: None,
-        restamped: copied.tally.restamped,
-        failure: copied.failure,
+        restamped: sent.restamped,
+        failure: sent.failure,
     };
     if loaded.failure.is_none() && job.shares.is_none() {
         // That the target does not tell is a failure like any other of the load: what was sent is reported all the same.
@@ -87,6 +90,60 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
         }
     }
     Ok(loaded)
+}
+
+/// Sends the records from here. An error means that nothing was sent.
+async fn send(job: &Job, source: &Cluster, target: &Cluster, prepared: &Prepared) -> Result<Sent, Error> {
+    let Prepared { from, to, shares, .. } = prepared;
+    let producer = unless_cancelled(job, Producer::new(target, to, job.patience)).await?;
+    let stretches: Vec<_> = shares.iter().map(|share| (share.stretch, share.passes())).collect();
+    let reader = Reader::open(source, from.clone(), &stretches, job.patience);
+    let route = Route {
+        cluster: target,
+        topic: to,
+        producer,
+        form: form(job, from, to),
+        start_at: job.start_at,
+        late_after: job.late_after,
+        patience: job.patience,
+        gauge: job.gauge.clone(),
+        cancel: job.cancel.clone(),
+    };
+    let copied = copy::copy(reader, shares, &job.pace, route).await?;
+    let outcome = Outcome::of(&copied, producer);
+    Ok(Sent { outcome, restamped: copied.tally.restamped, loaders: 1, failure: copied.failure })
+}
+
+/// Lets a Flink job send them. An error means that nothing was sent.
+async fn send_by_flink(job: &Job, source: &Cluster, site: &Site, prepared: &Prepared) -> Result<Sent, Error> {
+    let Prepared { from, to, shares, .. } = prepared;
+    let Form { codec, keep_partition, .. } = form(job, from, to);
+    let codec = match codec {
+        Some(codec) => codec,
+        None => unless_cancelled(job, usual_codec(source, from, shares, job.patience)).await?,
+    };
+    let partitions = (!keep_partition).then_some(to.partitions.len());
+    let carried = flink::run(job, site, shares, partitions, codec).await?;
+    let flink::Carried { outcome, subtasks, restamped, failure } = carried;
+    Ok(Sent { outcome, restamped, loaders: subtasks.max(1), failure })
+}
+
+/// How most partitions compress the first batch of their share: a Java client is told of one codec only, and not of that of
+/// the records that it reads.
+async fn usual_codec(source: &Cluster, topic: &Topic, shares: &[Share], patience: Duration) -> Result<Codec, Error> {
+    let first = |share: &Share| (Stretch { stop: share.stretch.start + 1, ..share.stretch }, 1);
+    let firsts: Vec<_> = shares.iter().map(first).collect();
+    let mut reader = Reader::open(source, topic.clone(), &firsts, patience);
+    let mut found: Vec<(Codec, usize)> = Vec::new();
+    for index in 0..firsts.len() {
+        let Some(fetched) = reader.next(index).await? else { continue };
+        let codec = fetched.batch.codec();
+        match found.iter_mut().find(|(known, _)| *known == codec) {
+            Some((_, count)) => *count += 1,
+            None => found.push((codec, 1)),
+        }
+    }
+    Ok(found.into_iter().max_by_key(|(_, count)| *count).map_or(Codec::None, |(codec, _)| codec))
 }
 
 /// Which records a load would send, and the target's bounds before it; sends nothing.
@@ -120,16 +177,14 @@ struct Prepared {
     from: Topic,
     to: Topic,
     shares: Vec<Share>,
-    producer: Producer,
     /// The target's bounds.
     before: Vec<Bounds>,
 }
 
 async fn prepare(job: &Job, source: &Cluster, target: &Cluster) -> Result<Prepared, Error> {
     let (from, to, shares) = find(job, source, target).await?;
-    let producer = Producer::new(target, &to, job.patience).await?;
     let before = target.bounds(&to).await?;
-    Ok(Prepared { from, to, shares, producer, before })
+    Ok(Prepared { from, to, shares, before })
 }
 
 /// The two topics, and which records go from the one to the other.

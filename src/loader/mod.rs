@@ -2,12 +2,13 @@
 //!
 //! `plan` says which records, `schedule` when, `source` reads them, `target` writes them and counts what is acknowledged,
 //! `copy` is the loop between the two, `gauge` shows how far it is, `visible` counts what consumers can see, `outcome` holds what came of it and
-//! `verdict` judges; `load` is all of that in a row. `shard` lets several loaders share a load, `program` tells people.
+//! `verdict` judges; `load` is all of that in a row. `flink` lets a Flink job do what `copy` does. `shard` lets several loaders share a load, `program` tells people.
 
 mod args;
 mod batch;
 mod claim;
 mod copy;
+mod flink;
 mod gauge;
 mod load;
 mod offsets;
@@ -35,6 +36,7 @@ pub use program::run;
 use crate::kafka::{self, Connection};
 use crate::step::{Exit, ExitClass};
 use claim::Claim;
+use flink::Site;
 use gauge::Gauge;
 use outcome::{histogram, micros};
 use plan::Share;
@@ -146,6 +148,9 @@ pub enum Error {
     /// The load was asked to stop.
     #[error("stopped")]
     Stopped,
+    /// Flink did not carry it.
+    #[error(transparent)]
+    Flink(#[from] flink::Error),
     /// The system gave no thread.
     #[error("cannot start the loader's thread")]
     Thread(#[source] std::io::Error),
@@ -175,6 +180,7 @@ impl ExitClass for Error {
             Self::Kafka(error) => error.exit(),
             Self::Args(error) => error.exit(),
             Self::Claim(error) => error.exit(),
+            Self::Flink(error) => error.exit(),
             Self::Outside(_) | Self::SameTopic { .. } | Self::NoTargetTopic { .. } | Self::TooFew { .. } => Exit::Usage,
             Self::NoSuchPartition { .. } => Exit::Usage,
             Self::NotReady { .. } => Exit::Inconclusive,
@@ -241,6 +247,8 @@ struct Job {
     claim: Option<Claim>,
     /// Which records, when that is planned already: those of a shard.
     shares: Option<Vec<Share>>,
+    /// The Flink that carries it; none: this program does.
+    site: Option<Site>,
 }
 
 impl Job {

@@ -170,7 +170,9 @@ impl Outcome {
     pub fn load(&self, asked: Load, warm_up: u64, visible: Option<&Visible>, verdict: &Verdict) -> Load {
         let measured = |count: u64| count.saturating_sub(warm_up);
         let shown = |histogram: &Histogram<u64>| (!histogram.is_empty()).then(|| latency(histogram));
-        let reached = measured(self.acked) as f64 / (self.window as f64 / 1e9).max(1e-9);
+        // Of a loader that was lost others may know how many records it sent, but not when.
+        let timed = self.window > 0 || self.acked == 0;
+        let reached = if timed { measured(self.acked) as f64 / (self.window as f64 / 1e9).max(1e-9) } else { 0.0 };
         // An open model is never faster than asked for; so short a load that only its latency is left has the rate asked for.
         let achieved_rate = if asked.rate > 0.0 { reached.min(asked.rate) } else { reached };
         Load {
@@ -180,7 +182,7 @@ impl Outcome {
             late: self.late,
             bytes: self.bytes,
             achieved_rate,
-            window: Some(self.window()),
+            window: timed.then(|| self.window()),
             send_delay: shown(&self.send_delay),
             ack_latency: shown(&self.ack_latency),
             latency: shown(&self.latency),

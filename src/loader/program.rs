@@ -125,10 +125,10 @@ async fn merge(step: &Step, job: Job, asked: Load, plan: &Plan, report: PathBuf)
 /// Writes what is known of the load, then says how it ended.
 fn whole(step: &Step, asked: Load, loaded: Loaded) -> Result<Exit, Failure> {
     warn(&loaded);
-    let Loaded { outcome, planned, repeated, visible, failure, .. } = loaded;
+    let Loaded { outcome, planned, repeated, loaders, visible, failure, .. } = loaded;
     let sight = visible.as_ref().map_or(Sight::Never, Sight::Counted);
     let verdict = verdict::judge(planned, &outcome, sight);
-    let asked = Load { planned: planned.records, repeated, ..asked };
+    let asked = Load { planned: planned.records, repeated, shards: loaders, ..asked };
     let load = outcome.load(asked, planned.warm_up, visible.as_ref(), &verdict);
     write_results(step, &load, &verdict)?;
     step.update_report(|report| report.load = Some(load))?;

@@ -101,6 +101,15 @@ impl Schedule {
         Self { warm_up: (warm_up, warm.length), records, segments }
     }
 
+    /// Its parts as `START:BASE:LENGTH:FROM:TO`: nanoseconds after the start, records due before, nanoseconds, and the records a
+    /// second at both ends.
+    pub fn segments(&self) -> impl Iterator<Item = String> {
+        self.segments.iter().map(|segment| {
+            let (base, Slope { length, from, to }) = (segment.base as f64 / RECORD as f64, segment.slope);
+            format!("{}:{base}:{length}:{}:{}", segment.start, from as f64 / 1e6, to as f64 / 1e6)
+        })
+    }
+
     /// When these records are due, as [`Schedule::due`] says it, but without a division for each.
     pub fn dues(&self, numbers: Range<u64>) -> Dues<'_> {
         Dues { schedule: self, numbers, level: None }
@@ -356,6 +365,20 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|number| thirds.due(number)), [0, 333_333_333, 666_666_666, SECOND]);
         assert_eq!(thirds.due(3 * 86_400 * 365), 86_400 * 365 * SECOND);
         assert_eq!(schedule("constant", 0.5, 1, 0).due(1), 2 * SECOND);
+    }
+
+    #[test]
+    fn a_schedule_is_told_by_its_parts() {
+        let spike: Vec<String> = schedule("spike:3@1s+0.5s", 2.5, 10, 2).segments().collect();
+        assert_eq!(
+            spike,
+            [
+                "0:0:2000000000:2.5:2.5",
+                "2000000000:5:1000000000:2.5:2.5",
+                "3000000000:7.5:500000000:7.5:7.5",
+                "3500000000:11.25:8500000000:2.5:2.5",
+            ]
+        );
     }
 
     #[test]

@@ -241,7 +241,7 @@ pub struct Component {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Load {
-    /// Which loader: `builtin`.
+    /// Which loader: `builtin`, or `flink` for a Flink job.
     pub engine: String,
     /// The topic that was replayed.
     pub source: String,
@@ -269,7 +269,7 @@ pub struct Load {
     pub compression: String,
     /// What the records' header `streamgauge-run` says; empty when they have none.
     pub run_header: String,
-    /// How many loaders shared the load.
+    /// How many loaders shared the load; with Flink, subtasks.
     pub shards: u32,
     /// The rate that was asked for, the mean over the window.
     pub rate: f64,
