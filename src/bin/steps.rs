@@ -22,6 +22,8 @@ mod deploy_heron_app;
 mod get_prometheus_metric;
 #[path = "send-slack.rs"]
 mod send_slack;
+#[path = "update-heron-app.rs"]
+mod update_heron_app;
 
 /// musl's own lets one thread in at a time; the data loader has several.
 #[cfg(target_env = "musl")]
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("deploy-heron-app") => deploy_heron_app::main(),
         Some("get-prometheus-metric") => get_prometheus_metric::main(),
         Some("send-slack") => send_slack::main(),
+        Some("update-heron-app") => update_heron_app::main(),
         _ => {
             eprintln!("call this file by a program's name, by way of a link such as send-slack");
             ExitCode::from(2)

@@ -8,7 +8,9 @@ use reqwest::{Client, Method, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::answer::words;
+use super::packing::Plan;
 use super::target::{base, join};
+use super::update::Parallelism;
 use super::{Error, Target};
 use crate::step::{self, KeyValue};
 
@@ -16,6 +18,9 @@ const FLAG: &str = "--service-url";
 const SERVER: &str = "API server";
 /// For what the server answers at once.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What makes a request a dry run: the first counts by being there, the second must be in upper case.
+const DRY_RUN: [(&str, &str); 2] = [("dry_run", "true"), ("dry_run_format", "TABLE")];
 
 /// The form fields that are not config overrides. `dry_run` counts by being there, whatever its value.
 const FORM: [&str; 11] = [
@@ -95,6 +100,24 @@ impl Api {
 
     /// Submits a topology. A success means that Heron has taken it, not that it runs.
     pub async fn submit(&self, target: &Target, submission: Submission<'_>, limit: Duration) -> Result<(), Error> {
+        let operation = format!("submit topology {:?}", target.topology);
+        let request = self.submission(target, submission, &[]).await?.timeout(limit);
+        self.ask(&operation, request).await.map(|_| ())
+    }
+
+    /// The packing plan that a submission would lead to. Nothing changes.
+    pub async fn plan(&self, target: &Target, submission: Submission<'_>, limit: Duration) -> Result<Plan, Error> {
+        let operation = format!("try topology {:?} in a dry run", target.topology);
+        let request = self.submission(target, submission, &DRY_RUN).await?.timeout(limit);
+        response(&operation, &self.ask(&operation, request).await?)
+    }
+
+    async fn submission(
+        &self,
+        target: &Target,
+        submission: Submission<'_>,
+        more: &[(&'static str, &'static str)],
+    ) -> Result<RequestBuilder, Error> {
         let name = &target.topology;
         // The server reads the form's own fields by name and takes every other for config. Both files need file names,
         // and different ones, for it to tell them from text and from one another.
@@ -112,8 +135,10 @@ impl Api {
         for entry in submission.config {
             form = form.text(entry.key.clone(), entry.value.clone());
         }
-        let request = self.request(Method::POST, &["topologies"]).multipart(form).timeout(limit);
-        self.ask(&format!("submit topology {name:?}"), request).await.map(|_| ())
+        for (key, value) in more {
+            form = form.text(*key, *value);
+        }
+        Ok(self.request(Method::POST, &["topologies"]).multipart(form))
     }
 
     /// Kills a topology; the answer comes when the scheduler has done its part. It is gone when the tracker no longer
@@ -121,6 +146,52 @@ impl Api {
     pub async fn kill(&self, target: &Target, limit: Duration) -> Result<(), Error> {
         let request = self.request(Method::DELETE, &path(target)).timeout(limit);
         self.ask(&format!("kill topology {:?}", target.topology), request).await.map(|_| ())
+    }
+
+    /// Lets its spouts emit. It is done again without harm.
+    pub async fn activate(&self, target: &Target, limit: Duration) -> Result<(), Error> {
+        self.act("activate", target, None, limit).await.map(|_| ())
+    }
+
+    /// Holds its spouts. It is done again without harm.
+    pub async fn deactivate(&self, target: &Target, limit: Duration) -> Result<(), Error> {
+        self.act("deactivate", target, None, limit).await.map(|_| ())
+    }
+
+    /// Starts a container's processes anew, or those of all.
+    pub async fn restart(&self, target: &Target, container: Option<u32>, limit: Duration) -> Result<(), Error> {
+        // Without a form the server fails.
+        let id = container.map_or("-1".to_owned(), |id| id.to_string());
+        self.act("restart", target, Some(vec![("container_id", id)]), limit).await.map(|_| ())
+    }
+
+    /// Changes how many instances components have. The server answers when it is done, which may take more than ten minutes.
+    pub async fn update(&self, target: &Target, wanted: &[Parallelism], limit: Duration) -> Result<(), Error> {
+        self.act("update", target, Some(update_form(wanted)), limit).await.map(|_| ())
+    }
+
+    /// The packing plan that such an update would lead to. Nothing changes.
+    pub async fn update_plan(&self, target: &Target, wanted: &[Parallelism], limit: Duration) -> Result<Plan, Error> {
+        let mut form = update_form(wanted);
+        form.extend(DRY_RUN.map(|(key, value)| (key, value.to_owned())));
+        let body = self.act("update", target, Some(form), limit).await?;
+        response(&format!("update topology {:?} in a dry run", target.topology), &body)
+    }
+
+    async fn act(
+        &self,
+        verb: &'static str,
+        target: &Target,
+        form: Option<Vec<(&'static str, String)>>,
+        limit: Duration,
+    ) -> Result<String, Error> {
+        let path = [path(target).as_slice(), &[verb]].concat();
+        let request = self.request(Method::POST, &path).timeout(limit);
+        let request = match form {
+            Some(form) => request.form(&form),
+            None => request,
+        };
+        self.ask(&format!("{verb} topology {:?}", target.topology), request).await
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -149,14 +220,35 @@ impl Api {
     }
 }
 
+fn update_form(wanted: &[Parallelism]) -> Vec<(&'static str, String)> {
+    wanted.iter().map(|wanted| ("component_parallelism", wanted.to_string())).collect()
+}
+
+/// The text of a dry run's answer.
+fn response(operation: &str, body: &str) -> Result<Plan, Error> {
+    let json: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    match json.get("response").and_then(serde_json::Value::as_str) {
+        Some(text) => Ok(Plan::parse(text)),
+        None => Err(Error::Refused {
+            operation: operation.to_owned(),
+            server: SERVER,
+            status: 200,
+            words: words(reqwest::StatusCode::OK, body),
+            hint: "; that is no answer to a dry run",
+        }),
+    }
+}
+
 /// What to do about it, where the server's words do not say.
-fn hint(words: &str) -> &'static str {
+pub(super) fn hint(words: &str) -> &'static str {
     if words.contains("already exists") {
         "; it may run under another role or environment"
     } else if words.contains("Unknown cluster") {
         "; check --cluster"
     } else if words.contains("does not match") {
         "; check --cluster, --role and --environment"
+    } else if words.contains("upper case") {
+        "; name it in lower case, in its main and in --topology"
     } else if words.contains("scheduler location") {
         "; if this stays, its state has to be taken out of Heron by hand"
     } else {

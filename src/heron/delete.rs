@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::api::Api;
 use super::tracker::{Answer, Tracker};
 use super::wait::Wait;
+use super::way::Way;
 use super::{Error, Target};
 use crate::report::App;
 use crate::step::{Exit, Failure, Step, StepArgs};
@@ -55,7 +55,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     }
     let mut wait = Wait::within(step.timeout());
     tracing::info!("killing topology {} in {}/{}/{}", target.topology, target.cluster, target.role, target.environment);
-    match remove(&Api::new(target)?, &tracker, target, &mut wait).await? {
+    match remove(&Way::of(target, step.stop())?, &tracker, target, &mut wait).await? {
         Removed::Killed => {
             tracing::info!("topology {} is gone after {:.1} s", target.topology, wait.elapsed().as_secs_f64())
         }
@@ -83,23 +83,34 @@ async fn not_ours(app: &App, tracker: &Tracker, target: &Target) -> Option<Strin
 }
 
 /// Kills the topology, and waits until the tracker does not know it in two answers in a row.
-pub(super) async fn remove(api: &Api, tracker: &Tracker, target: &Target, wait: &mut Wait) -> Result<Removed, Error> {
+pub(super) async fn remove(way: &Way, tracker: &Tracker, target: &Target, wait: &mut Wait) -> Result<Removed, Error> {
     let mut kill = Kill::default();
-    let mut known = matches!(tracker.info(target).await, Ok(Answer::Known(_)));
+    let mut known = None;
+    if let Ok(Answer::Known(info)) = tracker.info(target).await {
+        known = Some(info.execution_state.submission_time);
+    }
     let mut unknown: Option<Instant> = None;
     loop {
-        kill.again(api, target, wait.request_limit()).await?;
+        kill.again(way, target, wait.request_limit()).await?;
         let words = match wait.forgive(tracker.info(target).await)? {
             Ok(Answer::Unknown) => {
                 let enough = if kill.taken { Duration::ZERO } else { TRACKER_LAG };
                 if unknown.is_some_and(|since| since.elapsed() >= enough) {
-                    return Ok(if known { Removed::Killed } else { Removed::WasMissing });
+                    return Ok(if known.is_some() { Removed::Killed } else { Removed::WasMissing });
                 }
                 unknown.get_or_insert_with(Instant::now);
                 "the tracker no longer knows it".to_owned()
             }
+            // The one that was killed is gone when another one has its name.
+            Ok(Answer::Known(info)) if known.is_some_and(|known| known != info.execution_state.submission_time) => {
+                return if kill.taken {
+                    Ok(Removed::Killed)
+                } else {
+                    Err(Error::another(target, &info.execution_state))
+                };
+            }
             Ok(Answer::Known(info)) => {
-                (known, unknown) = (true, None);
+                (known, unknown) = (Some(info.execution_state.submission_time), None);
                 format!("the tracker still shows it as {:?}{}", info.execution_state.status, kill.tell())
             }
             Ok(Answer::Unclear(words)) | Err(words) => {
@@ -122,15 +133,15 @@ struct Kill {
 }
 
 impl Kill {
-    async fn again(&mut self, api: &Api, target: &Target, limit: Duration) -> Result<(), Error> {
+    async fn again(&mut self, way: &Way, target: &Target, limit: Duration) -> Result<(), Error> {
         if self.taken || self.tried.is_some_and(|tried| tried.elapsed() < KILL_EVERY) {
             return Ok(());
         }
         self.tried = Some(Instant::now());
-        match api.kill(target, limit).await {
+        match way.kill(target, limit).await {
             Ok(()) => {
                 self.taken = true;
-                tracing::info!("the API server says that topology {} is killed", target.topology);
+                tracing::info!("Heron says that topology {} is killed", target.topology);
             }
             Err(error) if error.says(NO_SCHEDULER) || error.says("does not exist") => self.refused = Some(error),
             Err(error) => return Err(error),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Target;
+use super::tracker::ExecutionState;
 use crate::step::{Exit, ExitClass};
 
 /// Why a topology was not deployed, or not deleted.
@@ -29,7 +31,7 @@ pub enum Error {
     },
     /// HERON_OPTIONS is a list `key=value,key=value` that knows no quoting.
     #[error(
-        "{what} {value:?} cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',' or '='"
+        "{what} {value:?} cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',', '=' or '%%%%'"
     )]
     Option {
         /// The argument.
@@ -145,6 +147,95 @@ pub enum Error {
         /// The argument that holds the address.
         flag: &'static str,
     },
+    /// Heron's command line did not start.
+    #[error("cannot start Heron's command line {program}: name it with --heron-cli")]
+    NoCli {
+        /// The program.
+        program: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// Heron's command line says no.
+    #[error("cannot {operation}: Heron's command line says (exit {code}): {words}{hint}")]
+    Command {
+        /// What was wanted.
+        operation: String,
+        /// Its exit code; -1 when a signal ended it.
+        code: i32,
+        /// Its own words.
+        words: String,
+        /// What to do, after a semicolon; empty when its words say all.
+        hint: &'static str,
+    },
+    /// An argument of main that Heron's command line would take for its own.
+    #[error(
+        "the argument {word:?} of main cannot be used with --heron-cli: Heron's command line would take it for its own"
+    )]
+    MainArgument {
+        /// The argument.
+        word: String,
+    },
+    /// Kubernetes takes lower case only.
+    #[error(
+        "topology {topology:?} cannot run on Kubernetes, where names are lower case: name it so in its main and in --topology"
+    )]
+    UpperCase {
+        /// The topology.
+        topology: String,
+    },
+    /// There is no such topology.
+    #[error("topology {topology:?} is not running in {environment}: deploy it first")]
+    Missing {
+        /// The topology.
+        topology: String,
+        /// Where.
+        environment: String,
+    },
+    /// An update of a component that the topology has not got.
+    #[error("topology {topology:?} has no component {component:?}: it has {known}")]
+    UnknownComponent {
+        /// The topology.
+        topology: String,
+        /// The component.
+        component: String,
+        /// Those it has.
+        known: String,
+    },
+    /// Arguments that exclude each other, or none where one is needed.
+    #[error("{0}")]
+    Arguments(String),
+    /// Somebody else's topology of this name came while this one was to be deployed.
+    #[error(
+        "topology {topology:?} was submitted by {by} at {at} while this deployment was under way: it was left alone; deploy one at a time"
+    )]
+    Another {
+        /// The topology.
+        topology: String,
+        /// Who submitted it.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The old topology is gone and the new one did not come.
+    #[error("{source}\nthe topology {topology:?} of {at} was killed for it, so none of that name runs now")]
+    NotReplaced {
+        /// The topology.
+        topology: String,
+        /// When the old one was submitted.
+        at: Timestamp,
+        /// Why the new one did not come.
+        source: Box<Error>,
+    },
+    /// The deadline passed before an update was done.
+    #[error("topology {topology:?} is not updated after {}s: {missing}; Heron goes on with it", waited.as_secs())]
+    NotUpdated {
+        /// The topology.
+        topology: String,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What was still missing.
+        missing: String,
+    },
     /// A server answers, but says no.
     #[error("cannot {operation}: Heron's {server} says ({status}): {words}{hint}")]
     Refused {
@@ -203,9 +294,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// That somebody else's topology took the name.
+    pub(super) fn another(target: &Target, state: &ExecutionState) -> Self {
+        Self::Another { topology: target.topology.clone(), by: state.submission_user.clone(), at: state.submitted_at() }
+    }
+
     /// Whether the other side refused in these words.
     pub fn says(&self, phrase: &str) -> bool {
-        matches!(self, Self::Refused { words, .. } if words.contains(phrase))
+        match self {
+            Self::Refused { words, .. } | Self::Command { words, .. } => words.contains(phrase),
+            Self::NotReplaced { source, .. } => source.says(phrase),
+            _ => false,
+        }
     }
 }
 
@@ -219,17 +319,26 @@ impl ExitClass for Error {
             | Self::File { .. }
             | Self::Java { .. }
             | Self::ReportedAddress { .. }
+            | Self::NoCli { .. }
+            | Self::MainArgument { .. }
+            | Self::UpperCase { .. }
+            | Self::UnknownComponent { .. }
+            | Self::Arguments(_)
             | Self::WrongName { .. } => Exit::Usage,
             Self::Main { .. }
             | Self::NoDefinition { .. }
             | Self::SeveralDefinitions { .. }
             | Self::Definition { .. }
             | Self::Exists { .. }
+            | Self::Command { .. }
+            | Self::Missing { .. }
+            | Self::Another { .. }
             | Self::Unreachable { .. }
             | Self::Refused { .. }
             | Self::Unclear { .. }
             | Self::Client(_) => Exit::Refused,
-            Self::NotReady { .. } | Self::NotGone { .. } => Exit::Deadline,
+            Self::NotReady { .. } | Self::NotGone { .. } | Self::NotUpdated { .. } => Exit::Deadline,
+            Self::NotReplaced { source, .. } => source.exit(),
             Self::Stopped { exit, .. } => *exit,
         }
     }

@@ -74,12 +74,12 @@ impl Address {
 
     fn target(&self, topology: &str) -> Target {
         Target {
-            service_url: String::new(),
             tracker_url: self.tracker_url.clone(),
             cluster: self.cluster.clone(),
             role: self.role.clone(),
             environment: self.environment.clone(),
             topology: topology.to_owned(),
+            ..Target::default()
         }
     }
 }

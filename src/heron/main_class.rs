@@ -5,20 +5,19 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use prost::Message;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use super::child::{End, follow};
 use super::definition::Topology;
 use super::{Error, Target};
-use crate::step::{KeyValue, ProcessGroup, Stop, terminate};
+use crate::step::{Exit, KeyValue, ProcessGroup, Stop};
 
-/// How long a main that is asked to stop may take.
-const STOP: Duration = Duration::from_secs(5);
-/// How long to read on after main's end: a process it left behind may hold its output open for ever.
-const DRAIN: Duration = Duration::from_secs(1);
+/// How HERON_OPTIONS writes a space.
+const SPACE: &str = "%%%%";
 
 /// A topology's main and what it is run with.
 #[derive(Debug, Clone)]
@@ -35,6 +34,8 @@ pub struct MainClass {
     pub properties: Vec<KeyValue>,
     /// Arguments of main.
     pub args: Vec<String>,
+    /// Whether the topology is to start paused.
+    pub deactivated: bool,
 }
 
 /// A topology that main made, and the file it is in.
@@ -86,7 +87,7 @@ impl MainClass {
         let (folder, jar) = (folder.display().to_string(), self.jar.display().to_string());
         let options = [
             ("the temporary folder", "cmdline.topologydefn.tmpdirectory", folder.as_str()),
-            ("the state", "cmdline.topology.initial.state", "RUNNING"),
+            ("the state", "cmdline.topology.initial.state", if self.deactivated { "PAUSED" } else { "RUNNING" }),
             ("--role", "cmdline.topology.role", &target.role),
             ("--environment", "cmdline.topology.environment", &target.environment),
             ("--cluster", "cmdline.topology.cluster", &target.cluster),
@@ -96,9 +97,9 @@ impl MainClass {
         ];
         let pairs: Vec<String> = options
             .iter()
-            .map(|(what, key, value)| match value.contains([',', '=']) {
+            .map(|(what, key, value)| match value.contains([',', '=']) || value.contains(SPACE) {
                 true => Err(Error::Option { what, value: (*value).to_owned() }),
-                false => Ok(format!("{key}={}", value.replace(' ', "%%%%"))),
+                false => Ok(format!("{key}={}", value.replace(' ', SPACE))),
             })
             .collect::<Result<_, _>>()?;
         Ok(pairs.join(","))
@@ -119,7 +120,7 @@ impl MainClass {
     }
 
     /// Runs the JVM to its end; returns the last of what it said on stderr.
-    async fn execute(&self, options: &str, mut stop: Stop) -> Result<LastWords, Error> {
+    async fn execute(&self, options: &str, stop: Stop) -> Result<LastWords, Error> {
         let mut child = Command::new(&self.java)
             .args(self.arguments())
             .env("HERON_OPTIONS", options)
@@ -133,24 +134,13 @@ impl MainClass {
         // With main goes what it may have started.
         let _group = ProcessGroup::of(&child);
         let (mut ignored, mut words) = (LastWords::default(), LastWords::default());
-        let status = {
-            let reading = async { tokio::join!(log(stdout, &mut ignored), log(stderr, &mut words)) };
-            let mut reading = std::pin::pin!(reading);
-            let mut read = false;
-            let status = loop {
-                tokio::select! {
-                    status = child.wait() => break status,
-                    _ = &mut reading, if !read => read = true,
-                    exit = stop.wait() => {
-                        let _ = terminate(&mut child, STOP).await;
-                        return Err(Error::Stopped { class: self.class.clone(), exit });
-                    }
-                }
-            };
-            if !read {
-                let _ = tokio::time::timeout(DRAIN, reading).await;
-            }
-            status.map_err(|source| Error::Java { java: self.java.clone(), source })?
+        let reading = async {
+            tokio::join!(log(stdout, &mut ignored), log(stderr, &mut words));
+        };
+        let status = match follow(&mut child, reading, stop, None).await {
+            End::Ended(status) => status.map_err(|source| Error::Java { java: self.java.clone(), source })?,
+            End::Stopped(exit) => return Err(Error::Stopped { class: self.class.clone(), exit }),
+            End::Late => return Err(Error::Stopped { class: self.class.clone(), exit: Exit::Deadline }),
         };
         match status.success() {
             true => Ok(words),
@@ -184,14 +174,14 @@ impl MainClass {
 
 /// What of main's stderr explains its end.
 #[derive(Debug, Default)]
-struct LastWords {
+pub(super) struct LastWords {
     exception: Option<String>,
     causes: VecDeque<String>,
     last: VecDeque<String>,
 }
 
 impl LastWords {
-    fn hear(&mut self, line: &str) {
+    pub fn hear(&mut self, line: &str) {
         if line.starts_with("Caused by: ") {
             push_bounded(&mut self.causes, line);
         } else if self.exception.is_none() && is_exception(line) {
@@ -202,8 +192,13 @@ impl LastWords {
         }
     }
 
+    /// Whether there was an exception.
+    pub fn has_exception(&self) -> bool {
+        self.exception.is_some()
+    }
+
     /// The first exception and its causes or, where there was none, the last lines.
-    fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         let exception: Vec<&str> = self.exception.as_deref().into_iter().collect();
         let rest = if exception.is_empty() { &self.last } else { &self.causes };
         exception.into_iter().chain(rest.iter().map(String::as_str)).collect::<Vec<_>>().join("\n")
@@ -247,12 +242,11 @@ mod tests {
 
     fn target() -> Target {
         Target {
-            service_url: String::new(),
-            tracker_url: String::new(),
             cluster: "local".into(),
             role: "root".into(),
             environment: "default".into(),
             topology: "wc".into(),
+            ..Target::default()
         }
     }
 
@@ -264,6 +258,7 @@ mod tests {
             class: "wc.WordCount".into(),
             properties: ["a=b", "c.d=e f"].iter().map(|pair| pair.parse().unwrap()).collect(),
             args: ["wc", "2", "extra"].map(str::to_owned).to_vec(),
+            deactivated: false,
         }
     }
 

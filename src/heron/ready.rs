@@ -15,6 +15,8 @@ pub struct Wanted<'a> {
     pub components: &'a [Component],
     /// When an older topology of the same name was submitted, in Unix seconds: that one does not count.
     pub not_from: Option<i64>,
+    /// The status it is to have: `Running` or `Paused`.
+    pub status: &'static str,
     /// How long all must be well without a break.
     pub hold: Duration,
 }
@@ -53,8 +55,10 @@ pub(super) async fn wait(
 ) -> Result<Ready, Error> {
     let mut well_since: Option<Instant> = None;
     let mut exceptions_before = None;
+    let mut ours = None;
     loop {
         let look = wait.forgive(look(tracker, target, wanted).await)?.unwrap_or_else(Look::nothing);
+        look.check_owner(target, &mut ours)?;
         let count = look.exceptions.as_ref().map(Exceptions::count);
         let growing = exceptions_before.is_some_and(|before| count.is_some_and(|now| now > before));
         exceptions_before = count.or(exceptions_before);
@@ -79,6 +83,16 @@ impl Look {
         Self { missing: vec![words], ..Self::default() }
     }
 
+    /// The first submission that is seen is ours: a later one is somebody else's.
+    fn check_owner(&self, target: &Target, ours: &mut Option<i64>) -> Result<(), Error> {
+        let state = &self.info.execution_state;
+        match state.submission_time {
+            0 => Ok(()),
+            time if *ours.get_or_insert(time) == time => Ok(()),
+            _ => Err(Error::another(target, state)),
+        }
+    }
+
     /// What is missing, in a line.
     fn tell(&self, held: Option<Duration>, hold: Duration) -> String {
         let mut parts = self.missing.clone();
@@ -97,11 +111,15 @@ async fn look(tracker: &Tracker, target: &Target, wanted: Wanted<'_>) -> Result<
         Answer::Unknown => return Ok(Look::nothing("the tracker does not know it".to_owned())),
         Answer::Unclear(words) => return Ok(Look::nothing(format!("the tracker says: {words}"))),
     };
-    let mut missing = missing(&info, wanted.components);
+    let mut missing = missing(&info, wanted);
     if info.enveloped {
         missing.extend(unregistered(tracker, target, &info).await?);
     }
-    let exceptions = exceptions(tracker, target, wanted.components).await?;
+    let mut names: Vec<&str> = info.packing_plan.counts().into_keys().collect();
+    names.extend(wanted.components.iter().map(|component| component.name.as_str()));
+    names.sort_unstable();
+    names.dedup();
+    let exceptions = exceptions(tracker, target, &names).await?;
     // While instances are missing, exceptions are only a help to tell why.
     match exceptions {
         Err(words) if missing.is_empty() => Ok(Look::nothing(format!("exceptions cannot be told: {words}"))),
@@ -109,16 +127,25 @@ async fn look(tracker: &Tracker, target: &Target, wanted: Wanted<'_>) -> Result<
     }
 }
 
-/// What the plans lack against what main made.
-fn missing(info: &Info, components: &[Component]) -> Vec<String> {
+/// What the plans lack against what main made or, where nobody told that, against the packing plan.
+fn missing(info: &Info, wanted: Wanted<'_>) -> Vec<String> {
     let mut missing = Vec::new();
-    if info.execution_state.status != "Running" {
+    if info.execution_state.status != wanted.status {
         missing.push(format!("status is {:?}", info.execution_state.status));
     }
-    for Component { name, parallelism, .. } in components {
-        let wanted = *parallelism as usize;
+    let mut planned = info.packing_plan.counts();
+    if planned.is_empty() {
+        missing.push("no packing plan".to_owned());
+    }
+    for Component { name, parallelism, .. } in wanted.components {
+        planned.insert(name, *parallelism as usize);
+    }
+    let order = |name: &str| wanted.components.iter().position(|component| component.name == name);
+    let mut planned: Vec<_> = planned.into_iter().collect();
+    planned.sort_by_key(|(name, _)| order(name));
+    for (name, wanted) in planned {
         let packed = info.packing_plan.of(name).count();
-        let up = info.physical_plan.instances.values().filter(|instance| &instance.name == name).count();
+        let up = info.physical_plan.instances.values().filter(|instance| instance.name == name).count();
         if up != wanted {
             missing.push(format!("{name}: {up} of {wanted} instances"));
         } else if packed != wanted {
@@ -144,12 +171,12 @@ async fn unregistered(tracker: &Tracker, target: &Target, info: &Info) -> Result
 async fn exceptions(
     tracker: &Tracker,
     target: &Target,
-    components: &[Component],
+    components: &[&str],
 ) -> Result<Result<Exceptions, String>, Error> {
     let mut all = Exceptions::default();
     for component in components {
-        match tracker.exceptions(target, &component.name).await? {
-            Answer::Known(logs) => all.add(&component.name, &logs),
+        match tracker.exceptions(target, component).await? {
+            Answer::Known(logs) => all.add(component, &logs),
             Answer::Unknown => return Ok(Err("the tracker does not know the topology".to_owned())),
             Answer::Unclear(words) => return Ok(Err(words)),
         }

@@ -5,7 +5,7 @@ use reqwest::Url;
 use super::Error;
 
 /// Which topology, on which Heron: the arguments that all Heron programs have.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Topology")]
 pub struct Target {
     /// Address of Heron's API server, as http://heron-apiserver:9000
@@ -31,6 +31,14 @@ pub struct Target {
     /// Name of the topology, as its main gives it
     #[arg(long)]
     pub topology: String,
+
+    /// Heron's own command line, by which Heron is made to act in the place of its API server; --service-url may be empty then
+    #[arg(long, value_name = "PROGRAM", default_value = "", hide_default_value = true)]
+    pub heron_cli: String,
+
+    /// Kubernetes namespace that Heron's topologies run in, where they run in one
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub kubernetes_namespace: String,
 }
 
 impl Target {
@@ -47,11 +55,19 @@ impl Target {
             if word.is_empty() || word == "." || word == ".." || word.contains(['/', '\\']) || word.trim() != word {
                 return Err(Error::Name { flag, value: word.clone() });
             }
+            // Heron's command line would take it for an option.
+            if word.starts_with('-') {
+                return Err(Error::Name { flag, value: word.clone() });
+            }
         }
-        for (flag, url) in [("--service-url", &self.service_url), ("--tracker-url", &self.tracker_url)] {
-            base(flag, url)?;
+        // Only the namespace tells before Heron does: the cluster's name is whatever its owner chose.
+        if !self.kubernetes_namespace.is_empty() && self.topology.contains(char::is_uppercase) {
+            return Err(Error::UpperCase { topology: self.topology.clone() });
         }
-        Ok(())
+        if self.heron_cli.is_empty() || !self.service_url.is_empty() {
+            base("--service-url", &self.service_url)?;
+        }
+        base("--tracker-url", &self.tracker_url).map(|_| ())
     }
 }
 
@@ -84,13 +100,17 @@ mod tests {
             role: "root".into(),
             environment: "default".into(),
             topology: topology.into(),
+            ..Target::default()
         }
     }
 
     #[test]
     fn a_name_that_would_be_another_path_is_refused() {
         assert!(target("wC").check().is_ok());
-        for wrong in ["", "a/b", "..", " wc"] {
+        let on_kubernetes = Target { kubernetes_namespace: "heron".into(), ..target("wC") };
+        insta::assert_snapshot!(on_kubernetes.check().unwrap_err(), @r#"topology "wC" cannot run on Kubernetes, where names are lower case: name it so in its main and in --topology"#);
+        assert!(Target { heron_cli: "heron".into(), service_url: String::new(), ..target("wc") }.check().is_ok());
+        for wrong in ["", "a/b", "..", " wc", "-wc"] {
             assert!(target(wrong).check().is_err(), "{wrong:?} was taken");
         }
         let error = Target { role: String::new(), ..target("wc") }.check().unwrap_err();

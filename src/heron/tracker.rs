@@ -40,15 +40,14 @@ pub enum Answer<T> {
 
 /// What the tracker knows about a topology (`/topologies/info`).
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
 pub struct Info {
-    /// Who submitted it when, and its state.
+    /// Who submitted it when, and its state. An answer without it is not about a topology.
     pub execution_state: ExecutionState,
     /// The instances as they are to be; from the moment of the submission.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub packing_plan: PackingPlan,
     /// The instances as they have come up; none before all have come up once.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "or_default")]
     pub physical_plan: PhysicalPlan,
     /// Whether the answer came in the old generation's envelope.
     #[serde(skip)]
@@ -120,6 +119,15 @@ pub struct Resources {
 }
 
 impl PackingPlan {
+    /// How many instances each component is to have.
+    pub fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for instance in self.container_plans.iter().flat_map(|container| &container.instances) {
+            *counts.entry(instance.component_name.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
     /// All instances of a component.
     pub fn of<'a>(&'a self, component: &'a str) -> impl Iterator<Item = &'a PackedInstance> {
         let all = self.container_plans.iter().flat_map(|container| &container.instances);
@@ -137,6 +145,9 @@ pub struct PhysicalPlan {
     /// The stream managers they are connected to, by id.
     #[serde(deserialize_with = "or_default")]
     pub stmgrs: BTreeMap<String, Place>,
+    /// The instances of each spout.
+    #[serde(deserialize_with = "or_default")]
+    pub spouts: BTreeMap<String, Value>,
 }
 
 /// Where a stream manager runs, and as which process: a container that was started anew has another one.
@@ -295,8 +306,14 @@ impl Tracker {
             .extend_pairs(more);
         let answer = self.http.get(url).send().await.map_err(unreachable)?;
         let status = answer.status();
-        let body = answer.text().await.map_err(unreachable)?;
-        Ok(understand(status, &body))
+        // A server that is starting or ending breaks off: that it has begun to answer tells that the address is right.
+        match answer.text().await {
+            Ok(body) => Ok(understand(status, &body)),
+            Err(error) => {
+                let words = format!("its answer broke off: {}", step::describe_http_error(&error));
+                Ok((Answer::Unclear(words), false))
+            }
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::tracker::{Answer, Info, Tracker};
+use super::{Error, Target};
 
 /// How often the tracker is asked. It reads the state itself only every 5 s.
 const POLL: Duration = Duration::from_millis(500);
@@ -10,6 +11,9 @@ const POLL: Duration = Duration::from_millis(500);
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// How long a server may give no answer at all while something is waited for: restarts are forgiven, wrong addresses are not.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long a tracker that answers, but cannot say, is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A wait with an end.
 #[derive(Debug)]
@@ -70,5 +74,22 @@ impl Wait {
         }
         tokio::time::sleep(POLL).await;
         true
+    }
+}
+
+/// What the tracker knows about a topology of this name. A tracker that cannot say is asked again for a while.
+pub(super) async fn known(tracker: &Tracker, target: &Target, wait: &mut Wait) -> Result<Option<Info>, Error> {
+    let began = Instant::now();
+    loop {
+        match tracker.info(target).await? {
+            Answer::Known(info) => return Ok(Some(info)),
+            Answer::Unknown => return Ok(None),
+            Answer::Unclear(words) => {
+                let waiting = || format!("waiting for the tracker: {words}");
+                if began.elapsed() > PATIENCE || !wait.pause(waiting).await {
+                    return Err(Error::Unclear { topology: target.topology.clone(), words });
+                }
+            }
+        }
     }
 }

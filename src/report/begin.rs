@@ -4,8 +4,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::{App, Error, Report, Run, write};
-use crate::step::{Exit, Failure, Step, StepArgs};
+use super::{App, Error, Part, Report, Run, write};
+use crate::step::{Exit, Failure, Step, StepArgs, part_name};
 
 /// Starts a run's report anew with what is known about the run. What an earlier run left in the same folder goes, or its
 /// verdict would be taken for this one's.
@@ -43,6 +43,10 @@ pub struct Args {
     /// What the application runs on: heron, flink, manifest, or none for one that runs already
     #[arg(long, value_name = "ENGINE", default_value = "")]
     app_engine: String,
+
+    /// Names of the applications of a run that tests several, as the other steps are given them with --part
+    #[arg(long, value_name = "NAME", num_args = 0.., value_parser = part_name)]
+    parts: Vec<String>,
 
     /// Name of the application
     #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
@@ -90,7 +94,8 @@ impl Args {
         };
         let app = App { engine: self.app_engine.clone(), name: self.app_name.clone(), ..App::default() };
         let known = !app.engine.is_empty() || !app.name.is_empty();
-        Report { run: Some(run), app: known.then_some(app), ..Report::default() }
+        let parts = self.parts.iter().map(|name| Part::of(name, Report::default())).collect();
+        Report { run: Some(run), app: known.then_some(app), parts, ..Report::default() }
     }
 
     /// Refuses text that Tekton takes for variables of its own. It replaces some and ends the whole run for others, at once and

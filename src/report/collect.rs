@@ -1,43 +1,40 @@
 //! `collect-reports`: joins the reports of a run's applications into the run's report.
 
-use super::{Error, Part, Run, Status, Verdict, part_path, read, render};
-use crate::step::{Exit, Failure, Step, StepArgs};
-
 use jiff::Timestamp;
 
+use super::{Part, Run, Status, Verdict, render};
+use crate::step::{Exit, Failure, Step, StepArgs};
+
 /// Joins the reports of the applications of a run that tests several into one, with a verdict on all of them: the worst.
+/// begin-report has noted their names.
 #[derive(Debug, clap::Parser)]
 #[command(name = "collect-reports")]
 pub struct Args {
-    /// Names of the applications, as the other steps were given them with --part
-    #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
-    parts: Vec<String>,
-
     /// What all steps have.
     #[command(flatten)]
     pub step: StepArgs,
 }
 
 /// Joins, judges, reports. The exit code is the verdict's.
-pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+pub async fn run(_: Args, step: &Step) -> Result<Exit, Failure> {
     let Some(path) = step.report_path() else {
         return Err(Failure::msg(Exit::Usage, "which report? give --report"));
     };
-    let parts = args.parts.iter().map(|name| part(path, name)).collect::<Result<Vec<_>, _>>()?;
-    let verdict = judge(&parts);
-    step.update_report(|report| {
-        report.run.get_or_insert_with(Run::default).finished_at = Some(Timestamp::now());
-        (report.parts, report.verdict) = (parts, Some(verdict.clone()));
-    })?;
-    render::publish(path, &step.read_report()?)?;
+    let mut report = step.read_report()?;
+    if report.parts.is_empty() {
+        return Err(Failure::msg(
+            Exit::Usage,
+            format!("{} names no applications: give begin-report their names with --parts", path.display()),
+        ));
+    }
+    let verdict = judge(&report.parts);
+    report.verdict = Some(verdict.clone());
+    report.run.get_or_insert_with(Run::default).finished_at = Some(Timestamp::now());
+    step.update_report(|file| file.clone_from(&report))?;
+    render::publish(path, &report)?;
     step.results().write("verdict", verdict.status.as_str())?;
     step.results().write("summary", &verdict.summary())?;
     Ok(verdict.status.exit())
-}
-
-fn part(path: &std::path::Path, name: &str) -> Result<Part, Error> {
-    let report = read(&part_path(path, name))?.unwrap_or_default();
-    Ok(Part::from((name.to_owned(), report)))
 }
 
 /// The verdict on all: a broken demand is proven whatever else is unknown, so fail comes before inconclusive, then warn, pass.
@@ -52,7 +49,44 @@ fn judge(parts: &[Part]) -> Verdict {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::report::{App, Load, StepError, begin, part_path, read, update};
+
+    fn step<A: Parser>(words: &[&str], of: impl FnOnce(&A) -> &StepArgs) -> (A, Step) {
+        let args = A::parse_from(words);
+        let step = Step::new(of(&args).clone());
+        (args, step)
+    }
+
+    #[tokio::test]
+    async fn parts_that_steps_have_written_become_one_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        let flag = format!("--report={}", path.display());
+        let (args, whole) =
+            step(&["begin-report", &flag, "--run-id=r", "--parts", "heron", "flink"], |args: &begin::Args| &args.step);
+        begin::run(args, &whole).await.unwrap();
+        let load = Load { rate: 100.0, ..Load::default() };
+        whole.update_report(|report| report.load = Some(load)).unwrap();
+        let (_, flink) = step::<Args>(&["measure", &flag, "--part=flink"], |args| &args.step);
+        let shared = flink.read_report().unwrap();
+        assert_eq!((shared.run.unwrap().id.as_str(), shared.load.unwrap().rate), ("r", 100.0));
+        flink.update_report(|report| report.begin_app(App { name: "wc".into(), ..App::default() })).unwrap();
+        let error = StepError::now("deploy-heron-app", 4, "it was refused".into());
+        update(&part_path(&path, "heron"), |report| report.errors.push(error)).unwrap();
+        // Who reads the run's report knows the parts before they are joined.
+        assert_eq!(whole.read_report().unwrap().parts[0].errors[0].message, "it was refused");
+
+        let (args, collecting) = step::<Args>(&["collect-reports", &flag], |args| &args.step);
+        assert_eq!(run(args, &collecting).await.unwrap(), Exit::Inconclusive);
+        let report = read(&path).unwrap().unwrap();
+        assert_eq!(report.parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>(), ["heron", "flink"]);
+        assert_eq!(report.parts[1].app.as_ref().unwrap().name, "wc");
+        let page = std::fs::read_to_string(folder.path().join("report.md")).unwrap();
+        assert!(page.contains("deploy-heron-app (exit 4): it was refused"), "{page}");
+    }
 
     #[test]
     fn the_worst_application_decides_and_one_without_a_verdict_is_not_green() {

@@ -110,14 +110,13 @@ pub struct Part {
     pub errors: Vec<StepError>,
 }
 
-impl From<(String, Report)> for Part {
-    fn from((name, report): (String, Report)) -> Self {
-        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
-        Self { name, app, load, metrics, checks, verdict, errors }
-    }
-}
-
 impl Part {
+    /// The part that is in a report of its own.
+    pub fn of(name: &str, report: Report) -> Self {
+        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
+        Self { name: name.to_owned(), app, load, metrics, checks, verdict, errors }
+    }
+
     /// The part as a report of its own.
     pub fn report(&self) -> Report {
         let Self { app, load, metrics, checks, verdict, errors, .. } = self.clone();
@@ -168,6 +167,9 @@ pub struct App {
     pub deployed_at: Option<Timestamp>,
     /// When it was truly running.
     pub ready_at: Option<Timestamp>,
+    /// What a dry run showed; then nothing was deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<DryRun>,
     /// Where the application can be asked about itself, and what it said when it was ready; by the engine's own names.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub address: Map<String, Value>,
@@ -177,6 +179,16 @@ pub struct App {
     /// What could not be known about it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+}
+
+/// What a dry run showed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DryRun {
+    /// Which instance would run where, in the engine's own words.
+    pub packing_plan: String,
+    /// The application that would be replaced; empty when there is none.
+    pub replaces: String,
 }
 
 /// Something that happened to the application inside the window.

@@ -53,8 +53,7 @@ fn verdict<'a>(report: &'a Report, outcome: &Outcome) -> Option<&'a Verdict> {
 }
 
 fn headline(report: &Report, verdict: Option<&Verdict>, outcome: &Outcome) -> String {
-    let app = report.app.as_ref().map(|app| app.name.as_str()).filter(|name| !name.is_empty());
-    let subject = escape(app.unwrap_or("performance test"));
+    let subject = escape(&subject(report));
     match verdict {
         Some(verdict) => {
             let sign = match verdict.status {
@@ -70,6 +69,13 @@ fn headline(report: &Report, verdict: Option<&Verdict>, outcome: &Outcome) -> St
         }
         None => format!(":x: *{subject}: the run failed*\n"),
     }
+}
+
+/// The application, or all of them.
+fn subject(report: &Report) -> String {
+    let apps = report.app.iter().chain(report.parts.iter().filter_map(|part| part.app.as_ref()));
+    let names: Vec<&str> = apps.map(|app| app.name.as_str()).filter(|name| !name.is_empty()).collect();
+    if names.is_empty() { "performance test".to_owned() } else { names.join(", ") }
 }
 
 /// Which run of which commit this was; what nobody said is left out.
@@ -118,13 +124,14 @@ fn failure_lines(report: &Report, outcome: &Outcome) -> String {
         }
         lines.push('\n');
     }
-    for error in &report.errors {
+    let errors = || report.errors.iter().chain(report.parts.iter().flat_map(|part| &part.errors));
+    for error in errors() {
         let message = shorten(&error.message, LONGEST_ERROR);
         let _ = writeln!(lines, "• {} (exit {}): {}", escape(&error.program), error.exit_code, escape(&message));
     }
     if let Some(reason) = &outcome.unreadable {
         let _ = writeln!(lines, "• the report cannot be read: {}", escape(reason));
-    } else if report.errors.is_empty() && !explained {
+    } else if errors().next().is_none() && !explained {
         lines.push_str(
             "• no step left a reason in the report, as when its pod is deleted: see the run's status and log\n",
         );

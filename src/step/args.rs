@@ -18,7 +18,7 @@ pub struct StepArgs {
     pub report: Option<PathBuf>,
 
     /// Name of this application in a run that tests several; its part of the report is report-NAME.json, beside the report
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = part)]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = part_name)]
     pub part: String,
 
     /// Write the result NAME to FILE, as $(results.NAME.path) gives it in a Task; may be repeated
@@ -45,7 +45,8 @@ impl StepArgs {
             };
             match flag.as_str() {
                 "--part" => {
-                    found.part = value.or_else(|| words.next()).and_then(|name| part(&name).ok()).unwrap_or_default()
+                    found.part =
+                        value.or_else(|| words.next()).and_then(|name| part_name(&name).ok()).unwrap_or_default()
                 }
                 "--report" => found.report = value.or_else(|| words.next()).map(PathBuf::from),
                 "--result" => found.result.extend(value.or_else(|| words.next()).and_then(|pair| pair.parse().ok())),
@@ -75,8 +76,8 @@ pub fn mounted(file: &str) -> Option<&Path> {
     (!file.is_empty() && (path.parent() != Some(Path::new("/")) || path.exists())).then_some(path)
 }
 
-/// A name that goes into a file's; empty where the run has one application only.
-fn part(text: &str) -> Result<String, String> {
+/// A name of an application that goes into a file's; empty where the run has one application only.
+pub fn part_name(text: &str) -> Result<String, String> {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match text.chars().all(letter) {
         true => Ok(text.to_owned()),

@@ -19,7 +19,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::sync::watch;
 
-pub use args::{KeyValue, LogFormat, Seconds, StepArgs, flag, mounted};
+pub use args::{KeyValue, LogFormat, Seconds, StepArgs, flag, mounted, part_name};
 pub use exit::{Exit, ExitClass, Failure};
 pub use http::{client, describe as describe_http_error};
 pub use process::{ProcessGroup, terminate};
@@ -67,8 +67,8 @@ impl Step {
         }
     }
 
-    /// The report as the steps before have left it; empty without `--report` or when there is none yet. That of an application
-    /// in a run with several has what is the same for all: the run, and the load where all were given one together.
+    /// The report as the steps before have left it; empty without `--report` or when there is none yet. That of a run with several
+    /// applications has their parts; that of one of them has what is the same for all: the run, and the load where they share it.
     pub fn read_report(&self) -> Result<Report, report::Error> {
         let (Some(path), Some(whole)) = (&self.report, &self.args.report) else {
             return Ok(Report::default());
@@ -79,17 +79,17 @@ impl Step {
             report.run = whole.run.or(report.run);
             report.load = report.load.or(whole.load);
         }
+        for part in &mut report.parts {
+            if let Some(own) = report::read(&report::part_path(whole, &part.name))? {
+                *part = report::Part::of(&part.name, own);
+            }
+        }
         Ok(report)
     }
 
     /// The path of the report that this step reads and writes, when the program was given one.
     pub fn report_path(&self) -> Option<&Path> {
         self.report.as_deref()
-    }
-
-    /// The report of one application of the run.
-    pub fn part_path(&self, name: &str) -> Option<PathBuf> {
-        self.args.report.as_deref().map(|path| report::part_path(path, name))
     }
 
     /// The longest that the program may take, as `--timeout` says.

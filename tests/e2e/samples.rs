@@ -11,9 +11,10 @@ use crate::catalog::{ROOT, documents, files};
 use crate::cluster::succeeded;
 
 /// The samples in the order of a test: what one leaves, the next one needs.
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 7] = [
     "deploy-heron-app/samples/deploy-heron-app-jar-in-workspace",
     "deploy-heron-app/samples/deploy-heron-app",
+    "update-heron-app/samples/update-heron-app",
     "deploy-dataloader/samples/deploy-dataloader",
     "get-prometheus-metric/samples/get-prometheus-metric",
     "send-slack/samples/send-slack",

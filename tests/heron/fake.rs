@@ -32,10 +32,14 @@ pub struct Heron {
     pub changes: Vec<String>,
     /// A recorded answer to every submission, in place of taking it.
     pub refuse_submit: Option<&'static str>,
+    /// When somebody else's topology of the name was submitted, that comes just before the next submission.
+    pub rival: Option<i64>,
     /// How many submissions after a kill still meet the old topology.
     pub echoes: u32,
     /// A recorded answer to every kill, in place of killing.
     pub refuse_kill: Option<&'static str>,
+    /// A recorded answer to every other verb, in place of acting.
+    pub refuse_act: Option<&'static str>,
     /// How many kills find no scheduler yet.
     pub kills_too_early: u32,
     /// Whether a scheduler service runs: without it, killing what is missing is a success.
@@ -56,11 +60,26 @@ pub struct Heron {
     pub throws: bool,
     /// How many of the recorded exceptions there are.
     pub exceptions: u32,
+    /// What is wrong with the next answers of the tracker once something was submitted, the last first.
+    pub troubles: Vec<Trouble>,
+    /// Whether the topology is paused.
+    pub paused: bool,
     /// What is otherwise in the tracker's `/info` than recorded.
     pub change: Option<fn(&mut Value)>,
     /// What the instances of a component said of their JVM's age: (instance, Unix seconds, age).
     pub ages: Vec<(&'static str, i64, f64)>,
     submissions: i64,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum Trouble {
+    /// It comes late.
+    Slow(Duration),
+    /// It is a 500 without words.
+    Empty,
+    /// It is a gateway's HTML.
+    Gateway,
 }
 
 #[derive(Debug, Clone)]
@@ -93,8 +112,10 @@ impl Fake {
             form: BTreeMap::new(),
             changes: Vec::new(),
             refuse_submit: None,
+            rival: None,
             echoes: 0,
             refuse_kill: None,
+            refuse_act: None,
             kills_too_early: 0,
             scheduler_service: true,
             remembers: Duration::from_millis(300),
@@ -105,6 +126,8 @@ impl Fake {
             registers: true,
             throws: false,
             exceptions: 0,
+            troubles: Vec::new(),
+            paused: false,
             change: None,
             ages: Vec::new(),
             submissions: 0,
@@ -182,9 +205,17 @@ async fn submit(State(fake): State<Fake>, mut form: Multipart) -> impl IntoRespo
         fields.insert(name, told);
     }
     let mut heron = fake.heron();
+    if fields.contains_key("dry_run") {
+        heron.form = fields;
+        return recorded(heron.refuse_submit.unwrap_or("apiserver/submit-dryrun-TABLE"));
+    }
     heron.changes.push(format!("submit {}", fields["name"]));
     if let Some(name) = heron.refuse_submit {
         return recorded(name);
+    }
+    if let Some(submitted) = heron.rival.take() {
+        heron.topology = Some(Topology { submitted, since: Instant::now(), killed: None });
+        return recorded("apiserver/submit-duplicate");
     }
     let running = heron.topology.as_ref().is_some_and(|topology| topology.killed.is_none());
     if running || heron.echoes > 0 {
@@ -224,15 +255,35 @@ async fn verb(
     State(fake): State<Fake>,
     Path((_, _, _, name, verb)): Path<(String, String, String, String, String)>,
 ) -> impl IntoResponse {
-    fake.heron().changes.push(format!("{verb} {name}"));
-    match (name.as_str(), verb.as_str()) {
-        ("wc", "activate") => recorded("apiserver/mini-activate"),
-        ("wc", "deactivate") => recorded("apiserver/mini-deactivate"),
-        _ => recorded("apiserver/activate-missing"),
+    let mut heron = fake.heron();
+    heron.changes.push(format!("{verb} {name}"));
+    if let Some(name) = heron.refuse_act {
+        return recorded(name);
+    }
+    if name == "nope" {
+        return recorded("apiserver/activate-missing");
+    }
+    match verb.as_str() {
+        "activate" => (heron.paused = false, recorded("apiserver/mini-activate")).1,
+        "deactivate" => (heron.paused = true, recorded("apiserver/mini-deactivate")).1,
+        "restart" => recorded("apiserver/mini-restart-container1"),
+        _ => recorded("apiserver/mini-update-dryrun"),
     }
 }
 
 async fn info(State(fake): State<Fake>) -> Response {
+    let trouble = match &mut *fake.heron() {
+        heron if heron.submissions > 0 => heron.troubles.pop(),
+        _ => None,
+    };
+    match trouble {
+        Some(Trouble::Slow(time)) => tokio::time::sleep(time).await,
+        Some(Trouble::Empty) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Some(Trouble::Gateway) => {
+            return (StatusCode::BAD_GATEWAY, axum::response::Html("<title>502 Bad Gateway</title>")).into_response();
+        }
+        None => {}
+    }
     let mut heron = fake.heron();
     if heron.falters > 0 {
         heron.falters -= 1;
@@ -250,7 +301,7 @@ async fn info(State(fake): State<Fake>) -> Response {
         info = info["result"].take();
     }
     // Already while nothing is up: so does 0.20.5.
-    info["execution_state"]["status"] = json!("Running");
+    info["execution_state"]["status"] = json!(if heron.paused { "Paused" } else { "Running" });
     info["execution_state"]["submission_time"] = json!(topology.submitted);
     if topology.since.elapsed() < heron.startup {
         info["physical_plan"] = json!({"instances": {}, "stmgrs": {}});

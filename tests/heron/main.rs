@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up fails")]
 
+mod cli;
 mod events;
 mod fake;
+mod recorded;
+mod unsteady;
+mod update;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

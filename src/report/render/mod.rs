@@ -49,7 +49,9 @@ pub fn html(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{App, Check, Component, Direction, Load, Metric, Run, Status, StepError, Verdict, Window};
+    use crate::report::{
+        App, Check, Component, Direction, Load, Metric, Part, Run, Status, StepError, Verdict, Window,
+    };
 
     fn metric(name: &str, component: &str, unit: &str, value: Option<f64>) -> Metric {
         let at = |second: u32| (1_800_000_000.0 + f64::from(second), value.unwrap_or(0.0) + f64::from(second % 7));
@@ -173,7 +175,7 @@ mod tests {
         let metrics = metrics.into_iter().filter(|metric| metric.name != "complete_latency").collect();
         let app = app.map(|app| App { engine: "flink".into(), ..app });
         let flink = Report { app, metrics, ..Report::default() };
-        let parts = vec![("heron".to_owned(), heron).into(), ("flink".to_owned(), flink).into()];
+        let parts = vec![Part::of("heron", heron), Part::of("flink", flink)];
         let cause = "heron: saturated; flink: the run ended before it was judged".to_owned();
         Report { run, load, parts, verdict: Some(Verdict { status: Status::Fail, cause }), ..Report::default() }
     }
