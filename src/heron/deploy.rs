@@ -98,7 +98,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let Args { target, .. } = &args;
     let (way, tracker) = (Way::of(target, step.stop())?, Tracker::new(target)?);
     if let Way::Api(api) = &way {
-        tracing::info!("Heron {} at {}", api.version().await?, target.service_url);
+        // Not within the log line: it may be left out, and this tells a wrong address before anything is done.
+        let version = api.version().await?;
+        tracing::info!("Heron {version} at {}", target.service_url);
     }
     let first = known(&tracker, target, &mut wait).await?;
 

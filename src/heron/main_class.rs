@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn what_heron_options_cannot_carry_is_refused_by_name() {
         let error = main_class().check(&Target { role: "a,b".into(), ..target() }).unwrap_err();
-        insta::assert_snapshot!(error, @r#"--role "a,b" cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',' or '='"#);
+        insta::assert_snapshot!(error, @r#"--role "a,b" cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',', '=' or '%%%%'"#);
         let spaced = MainClass { jar: "my topo.jar".into(), ..main_class() };
         assert!(spaced.heron_options(&target(), Path::new("/t")).unwrap().contains("file_name=my%%%%topo.jar"));
     }

@@ -23,6 +23,8 @@ const HOLD: &str = "10s";
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long after a restart the tracker may still show the processes before it. On Kubernetes new ones can look like them.
 const RESTART_SHOWS: Duration = Duration::from_secs(30);
+/// What the server says of a topology that is not up yet.
+const NOT_YET: [&str; 2] = ["Failed to get scheduler location", "Failed to get physical plan"];
 /// What the server says to an update that changes nothing.
 const SAME: &str = "is the same as the current topology parallelism";
 
@@ -247,14 +249,28 @@ impl Change<'_> {
             Restart::Container(id) => self.restart(Some(id), wait).await?,
         }
         if self.args.activate {
-            self.way.activate(target, wait.request_limit()).await?;
+            self.once_up(wait, async |limit| self.way.activate(target, limit).await).await?;
             tracing::info!("topology {} was activated", target.topology);
         }
         if self.args.deactivate {
-            self.way.deactivate(target, wait.request_limit()).await?;
+            self.once_up(wait, async |limit| self.way.deactivate(target, limit).await).await?;
             tracing::info!("topology {} was deactivated", target.topology);
         }
         self.settle(wait).await
+    }
+
+    /// Does what Heron can do only to a topology that is up: one that is only just coming up is waited for.
+    async fn once_up(&self, wait: &mut Wait, act: impl AsyncFn(Duration) -> Result<(), Error>) -> Result<(), Error> {
+        loop {
+            match act(wait.request_limit()).await {
+                Err(error) if NOT_YET.iter().any(|words| error.says(words)) => {
+                    if !wait.pause(|| format!("waiting for topology {}: {error}", self.args.target.topology)).await {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The status that the topology is to have in the end: an update or restart leaves it as it was.
@@ -344,7 +360,7 @@ impl Change<'_> {
     /// Restarts, and waits until the tracker shows other processes: the old ones would be taken for a topology that is up.
     async fn restart(&self, container: Option<u32>, wait: &mut Wait) -> Result<(), Error> {
         let Args { target, .. } = self.args;
-        self.way.restart(target, container, wait.request_limit()).await?;
+        self.once_up(wait, async |limit| self.way.restart(target, container, limit).await).await?;
         tracing::info!("topology {} was restarted", target.topology);
         let asked = Instant::now();
         let shows = |info: &Info| {

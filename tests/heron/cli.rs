@@ -161,7 +161,18 @@ async fn what_the_command_line_says_becomes_one_clear_error() {
         bench.fake.heron().refuse_submit = Some(format!("apiserver/submit-{name}").leak());
         told.push(bench.told(deploy(&bench, "wc.WordCount", &[]).await));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+4: cannot make topology "wc" in a dry run: Heron's command line says (exit 1): Failed to create topology definition file when executing class 'wc.Throws' of file 'DIR/wc.jar'
+Exception in thread "main" java.lang.IllegalStateException: no settings
+Caused by: java.io.FileNotFoundException: preprocessor-static.conf
+4: cannot make topology "wc" in a dry run: no answer from Heron's API server at http://127.0.0.1:1: [Errno 111] Connection refused; check --service-url
+2: the argument "--dry" of main cannot be used with --heron-cli: Heron's command line would take it for its own
+2: the property "a" cannot be used: Heron's command line takes config overrides with a single '=' only
+2: cannot start Heron's command line /no/heron: name it with --heron-cli
+  because: No such file or directory (os error 2)
+4: cannot make topology "wc" in a dry run: Heron's command line says (exit 1): Unknown cluster nope expecting 'local'; check --cluster
+4: cannot make topology "wc" in a dry run: Heron's command line says (exit 1): Failed to read/parse content of /tmp/XXXX/bad.defn
+"#);
     assert_eq!(bench.changes(), [""; 0]);
 }
 

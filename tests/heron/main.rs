@@ -212,7 +212,7 @@ async fn wrong_arguments_are_refused_before_anything_is_done() {
     let bench = Bench::new(Generation::Bare).await;
     insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &["--properties", "a=1", "a=2"]).await), @r#"2: the property "a" cannot be used: it is given twice, as "1" and as "2""#);
     insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &["--config-properties", "dry_run=false"]).await), @r#"2: the property "dry_run" cannot be used: the API server's form has a field of this name, so it is no config override"#);
-    insta::assert_snapshot!(bench.told(bench.deploy("wc.Word,Count", &[]).await), @r#"2: --main-class "wc.Word,Count" cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',' or '='"#);
+    insta::assert_snapshot!(bench.told(bench.deploy("wc.Word,Count", &[]).await), @r#"2: --main-class "wc.Word,Count" cannot be used: HERON_OPTIONS, which tells it to the topology's main, cannot carry ',', '=' or '%%%%'"#);
     std::fs::remove_file(bench.path("wc.jar")).unwrap();
     insta::assert_snapshot!(bench.told(bench.deploy("wc.WordCount", &[]).await), @r#"
     2: cannot read the topology's jar DIR/wc.jar

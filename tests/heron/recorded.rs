@@ -156,7 +156,8 @@ fn told<T>(answer: Result<Answer<T>, Error>, known: impl Fn(T) -> String) -> Str
 async fn every_recorded_answer_of_both_trackers_is_understood() {
     let mut lines = Vec::new();
     for folder in ["tracker-0.20.4", "tracker-0.20.5"] {
-        for (name, recorded) in recordings(folder) {
+        // The root sends a browser on; without the rest of the server that never ends.
+        for (name, recorded) in recordings(folder).into_iter().filter(|(name, _)| name != "get_") {
             lines.push(format!("{folder}/{name} → {}", heard(&name, &recorded).await));
         }
     }

@@ -117,7 +117,8 @@ async fn somebody_elses_topology_that_comes_meanwhile_is_left_alone() {
     // While main runs.
     let bench = Bench::running(Generation::Bare).await;
     let outcome = {
-        let words = ["--replace", "--java", &slow_java(&bench)];
+        let java = format!("--java={}", slow_java(&bench));
+        let words = ["--replace", &java];
         let deployment = bench.deploy("wc.WordCount", &words);
         let rival = async {
             super::until("main to run", || bench.path("main-runs").exists()).await;

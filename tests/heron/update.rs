@@ -140,7 +140,15 @@ async fn wrong_changes_are_refused_before_they_are_sent() {
     ];
     bench.fake.heron().topology = None;
     told.push(update(&["--activate"]).await);
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+2: nothing to do: give --component-parallelism, --restart, --activate or --deactivate
+2: give --activate or --deactivate, not both
+2: --dry-run needs --component-parallelism: nothing else has a plan to show
+2: --component-parallelism names "count" twice
+2: topology "wc" has no component "nope": it has count, sentence, split
+2: topology "Wc" cannot run on Kubernetes, where names are lower case: name it so in its main and in --topology
+4: topology "wc" is not running in default: deploy it first
+"#);
     assert_eq!(bench.changes(), [""; 0]);
     let words = bench.words("update-heron-app", &["--component-parallelism", "count:0"]);
     assert!(update::Args::try_parse_from(words).is_err(), "0 destroys the topology");
@@ -161,7 +169,7 @@ async fn what_is_so_already_is_done_and_what_heron_refuses_is_told() {
     assert_eq!(outcome.map_err(|failure| failure.to_string()), Ok(Exit::Done));
     assert_eq!(bench.changes(), [""; 0], "it is so already");
     bench.fake.heron().refuse_act = Some("apiserver/activate-before-tmanager");
-    insta::assert_snapshot!(bench.told(run(&bench, &["--activate"]).await), @"");
+    insta::assert_snapshot!(bench.told(run(&bench, &["--activate", "--timeout=2s"]).await), @r#"4: cannot activate topology "wc": Heron's API server says (500): Failed to get scheduler location from state manager; if this stays, its state has to be taken out of Heron by hand"#);
 }
 
 #[tokio::test]
