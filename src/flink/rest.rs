@@ -526,7 +526,10 @@ mod tests {
         assert_eq!(known::<Job>(recorded!("job-failed")).state, State::Failed);
         assert!(known::<Exceptions>(recorded!("job-exceptions-none")).exception_history.entries.is_empty());
         let failed = known::<Exceptions>(recorded!("job-failed-exceptions")).exception_history.entries;
-        assert_eq!((failed[0].at().to_string().as_str(), failed[0].component()), ("2026-11-23T09:13:22.551Z", ""));
+        assert_eq!(
+            (failed[0].at().to_string().as_str(), failed[0].component().as_str()),
+            ("2026-11-23T09:13:22.551Z", "")
+        );
     }
 
     #[test]
