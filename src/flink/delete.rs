@@ -22,7 +22,7 @@ pub struct Args {
     name: String,
 
     /// End it with a savepoint, in this directory or, as true, where the cluster's configuration says
-    #[arg(long, value_name = "DIR", value_parser = how, num_args = 0..=1, require_equals = true, default_value = "",
+    #[arg(long, value_name = "DIR", value_parser = how, num_args = 0..=1, default_value = "",
           default_missing_value = "true", hide_default_value = true, help_heading = "Job")]
     stop_with_savepoint: How,
 

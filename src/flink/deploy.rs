@@ -72,7 +72,7 @@ pub struct Args {
     replace: bool,
 
     /// End the job that is replaced with a savepoint, in this directory or, as true, where the cluster's configuration says, and begin from it
-    #[arg(long, value_name = "DIR", value_parser = how, num_args = 0..=1, require_equals = true, default_value = "",
+    #[arg(long, value_name = "DIR", value_parser = how, num_args = 0..=1, default_value = "",
           default_missing_value = "true", hide_default_value = true, help_heading = "Job")]
     stop_with_savepoint: How,
 

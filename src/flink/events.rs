@@ -61,7 +61,7 @@ fn found(job: &Job, exceptions: &[Exception], restarts: u64, window: (Timestamp,
         .map(|exception| Event {
             at: Some(exception.at()),
             kind: EventKind::Exception,
-            component: exception.component().to_owned(),
+            component: exception.component(),
             text: format!("threw {}", exception.cause()),
         })
         .collect();

@@ -105,42 +105,42 @@ impl Vertex {
         self.tasks.get(state).copied().unwrap_or_default()
     }
 
-    /// The names of its operators, as Flink has them in its metrics.
-    pub fn operators(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        let mut depth = 0_usize;
-        for link in self.name.split(" -> ") {
-            // A chain forks as (a -> b, c): only inside a fork is a comma the end of a name.
-            let link = match link.strip_prefix('(') {
-                Some(inner) => {
-                    depth += 1;
-                    inner
-                }
-                None => link,
-            };
-            let parts = if depth > 0 { link.split(", ").collect() } else { vec![link] };
-            for part in parts {
-                let inner = part.trim_end_matches(')');
-                let closed = (part.len() - inner.len()).min(depth);
-                depth -= closed;
-                names.push(part[..part.len() - closed].trim());
-            }
-        }
-        names.retain(|name| !name.is_empty());
-        names
+    /// Its operators as components of an application: by the names that main gave them, as Flink's metrics show them, without
+    /// those that only complete the one before.
+    fn components(&self) -> impl Iterator<Item = Component> {
+        operators(&self.name).into_iter().filter_map(|name| component(name, self.parallelism))
     }
 }
 
-impl Job {
-    /// The operators as components of an application: by the names that main gave them, as Flink's metrics show them, without
-    /// those that only complete the one before.
-    pub fn components(&self) -> Vec<Component> {
-        let named = |vertex: &Vertex| {
-            let components: Vec<_> =
-                vertex.operators().into_iter().filter_map(|name| component(name, vertex.parallelism)).collect();
-            components
+/// The names of the operators in a vertex's name.
+fn operators(vertex: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut depth = 0_usize;
+    for link in vertex.split(" -> ") {
+        // A chain forks as (a -> b, c): only inside a fork is a comma the end of a name.
+        let link = match link.strip_prefix('(') {
+            Some(inner) => {
+                depth += 1;
+                inner
+            }
+            None => link,
         };
-        self.vertices.iter().flat_map(named).collect()
+        let parts = if depth > 0 { link.split(", ").collect() } else { vec![link] };
+        for part in parts {
+            let inner = part.trim_end_matches(')');
+            let closed = (part.len() - inner.len()).min(depth);
+            depth -= closed;
+            names.push(part[..part.len() - closed].trim());
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+impl Job {
+    /// Its operators as components of an application.
+    pub fn components(&self) -> Vec<Component> {
+        self.vertices.iter().flat_map(Vertex::components).collect()
     }
 
     /// When it last came into this state; none when it has not been in it.
@@ -206,10 +206,12 @@ impl Exception {
         time(self.timestamp)
     }
 
-    /// The operators it happened in, without the subtask; empty when the whole job failed.
-    pub fn component(&self) -> &str {
-        let name = self.task_name.as_deref().unwrap_or_default();
-        name.rsplit_once(" (").map_or(name, |(operators, _)| operators)
+    /// The component it happened in, or the components of a chain; empty when the whole job failed.
+    pub fn component(&self) -> String {
+        let task = self.task_name.as_deref().unwrap_or_default();
+        let vertex = task.rsplit_once(" (").map_or(task, |(vertex, _)| vertex);
+        let names: Vec<_> = operators(vertex).into_iter().filter_map(|name| Some(component(name, 0)?.name)).collect();
+        names.join(" -> ")
     }
 
     /// Why, in a line.
@@ -222,19 +224,15 @@ impl Exception {
 mod tests {
     use super::*;
 
-    fn vertex(name: &str) -> Vertex {
-        Vertex { id: String::new(), name: name.into(), parallelism: 2, tasks: BTreeMap::new() }
-    }
-
     #[test]
     fn a_chains_operators_are_told_apart() {
-        assert_eq!(vertex("Source: a, b").operators(), ["Source: a, b"]);
+        assert_eq!(operators("Source: a, b"), ["Source: a, b"]);
         assert_eq!(
-            vertex("Source: a -> map (x) -> b: Writer -> b: Committer").operators(),
+            operators("Source: a -> map (x) -> b: Writer -> b: Committer"),
             ["Source: a", "map (x)", "b: Writer", "b: Committer"]
         );
         assert_eq!(
-            vertex("a -> (b -> (c, d), e: Writer -> e: Committer)").operators(),
+            operators("a -> (b -> (c, d), e: Writer -> e: Committer)"),
             ["a", "b", "c", "d", "e: Writer", "e: Committer"]
         );
     }
@@ -247,6 +245,19 @@ mod tests {
         assert_eq!(told, ["source copy_src 4", "operator map 4", "sink copy_dst 4"]);
         assert_eq!((job.subtasks(), job.vertices[0].in_state("RUNNING")), (12, 4));
         assert_eq!(job.started_at().to_string(), "2026-11-23T09:09:16.976Z");
+    }
+
+    #[test]
+    fn an_exceptions_component_has_the_name_of_its_main() {
+        let of = |task: Option<&str>| {
+            Exception { timestamp: 0, stacktrace: String::new(), task_name: task.map(str::to_owned) }.component()
+        };
+        assert_eq!(of(Some("transformer (2/4) - execution #0")), "transformer");
+        assert_eq!(
+            of(Some("Source: in -> map (x) -> out: Writer -> out: Committer (1/1) - execution #1")),
+            "in -> map__x_ -> out"
+        );
+        assert_eq!(of(None), "");
     }
 
     #[test]

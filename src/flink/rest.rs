@@ -158,21 +158,6 @@ pub enum Savepoint {
     },
 }
 
-/// A metric over all subtasks of a vertex. The first answer may be empty or old: Flink collects metrics when it is asked.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Aggregate {
-    /// The metric's name.
-    pub id: String,
-    /// The least of a subtask.
-    pub min: Option<f64>,
-    /// The most of a subtask.
-    pub max: Option<f64>,
-    /// The mean of the subtasks.
-    pub avg: Option<f64>,
-    /// The sum over the subtasks.
-    pub sum: Option<f64>,
-}
-
 #[derive(Deserialize)]
 struct Jobs {
     jobs: Vec<Summary>,
@@ -288,11 +273,6 @@ impl Rest {
         Ok(answer.filename.rsplit('/').next().unwrap_or_default().to_owned())
     }
 
-    /// Deletes a jar.
-    pub async fn delete_jar(&self, jar: &str) -> Result<(), Error> {
-        self.ask::<Value>("delete the jar", self.request(Method::DELETE, &["jars", jar])).await.map(|_| ())
-    }
-
     /// Runs main without running the job that it makes. `limit` bounds main too.
     pub async fn plan(&self, jar: &str, program: &Program, limit: Duration) -> Result<Plan, Error> {
         let request = self.request(Method::POST, &["jars", jar, "plan"]).json(program).timeout(limit);
@@ -384,13 +364,6 @@ impl Rest {
         let request = self.request(Method::GET, &["jobs", job, "metrics"]).query(&[("get", names.join(","))]);
         let metrics: Vec<Metric> = self.ask(&operation, request).await?;
         Ok(metrics.into_iter().filter_map(|metric| Some((metric.id, metric.value.parse().ok()?))).collect())
-    }
-
-    /// Metrics over all subtasks of a vertex; those that Flink has not got are left out.
-    pub async fn vertex_metrics(&self, job: &str, vertex: &str, names: &[&str]) -> Result<Vec<Aggregate>, Error> {
-        let operation = format!("ask for metrics of job {job}");
-        let path = ["jobs", job, "vertices", vertex, "subtasks", "metrics"];
-        self.ask(&operation, self.request(Method::GET, &path).query(&[("get", names.join(","))])).await
     }
 
     /// The names of the metrics that the subtasks of a vertex have; none before Flink has collected them.
@@ -553,9 +526,10 @@ mod tests {
         assert_eq!(known::<Job>(recorded!("job-failed")).state, State::Failed);
         assert!(known::<Exceptions>(recorded!("job-exceptions-none")).exception_history.entries.is_empty());
         let failed = known::<Exceptions>(recorded!("job-failed-exceptions")).exception_history.entries;
-        assert_eq!((failed[0].at().to_string().as_str(), failed[0].component()), ("2026-11-23T09:13:22.551Z", ""));
-        let metrics: Vec<Aggregate> = known(recorded!("vertex-sink-subtasks-metrics-get"));
-        assert_eq!((metrics[0].id.as_str(), metrics[0].sum), ("numRecordsIn", Some(652_591.0)));
+        assert_eq!(
+            (failed[0].at().to_string().as_str(), failed[0].component().as_str()),
+            ("2026-11-23T09:13:22.551Z", "")
+        );
     }
 
     #[test]
