@@ -323,6 +323,8 @@ final class TopicReader implements SourceReader<Item, ShareSplit> {
   @Override
   public void close() {
     timer.shutdownNow();
+    // Set when the job is cancelled, and the consumer would not close in peace then.
+    Thread.interrupted();
     if (consumer != null) {
       consumer.close(CloseOptions.timeout(Duration.ofSeconds(1)));
     }
