@@ -82,6 +82,12 @@ pub enum Error {
         /// Its group and version.
         api_version: String,
     },
+    /// An object of this name is on its way out; a new one can only be made after it.
+    #[error("{object} is still being deleted")]
+    Leaving {
+        /// Which one.
+        object: String,
+    },
     /// An object will not become ready.
     #[error("{object} will not become ready: {words}")]
     Failed {

@@ -43,7 +43,7 @@ impl<'a> Applier<'a> {
         for manifest in self.manifests {
             let outcome = match self.one(manifest, true, wait).await {
                 Ok((_, outcome)) => outcome,
-                Err(error) if self.comes_first(manifest, &error) => Outcome::Created,
+                Err(error) if self.is_early(manifest, &error) => Outcome::Created,
                 // A webhook with side effects says that it cannot be rehearsed.
                 Err(Error::Refused { words, .. }) if words.contains("does not support dry run") => Outcome::Created,
                 Err(error) => return Err(error),
@@ -80,10 +80,8 @@ impl<'a> Applier<'a> {
     async fn one(&self, manifest: &Manifest, dry_run: bool, wait: &mut Wait) -> Result<(Object, Outcome), Error> {
         loop {
             let attempt = self.attempt(manifest, dry_run).await;
-            // A kind is served a moment after its definition is established.
-            let late = !dry_run && matches!(&attempt, Err(error) if self.comes_first(manifest, error));
             let words = match attempt {
-                Err(error) if late => error.to_string(),
+                Err(error) if !dry_run && self.is_early(manifest, &error) => error.to_string(),
                 attempt => match wait.forgive(attempt)? {
                     Ok(done) => return Ok(done),
                     Err(words) => words,
@@ -98,6 +96,9 @@ impl<'a> Applier<'a> {
     async fn attempt(&self, manifest: &Manifest, dry_run: bool) -> Result<(Object, Outcome), Error> {
         let object = self.object(manifest).await?;
         let before = self.cluster.get(&object).await?;
+        if before.as_ref().is_some_and(|before| before.pointer("/metadata/deletionTimestamp").is_some()) {
+            return Err(Error::Leaving { object: manifest.to_string() });
+        }
         let mut content = manifest.content.clone();
         // What was there before keeps no mark: it is not ours to delete.
         if before.as_ref().is_none_or(|before| run_of(before).is_some()) {
@@ -127,9 +128,11 @@ impl<'a> Applier<'a> {
         Ok(Object::new(kind, namespace, manifest.name()))
     }
 
-    /// Whether an error is only that something of this very run is not there yet.
-    fn comes_first(&self, manifest: &Manifest, error: &Error) -> bool {
+    /// Whether an error is only that it is too early: an old object is on its way out, or what this very run brings is not
+    /// there yet; a kind is served a moment after its definition is established.
+    fn is_early(&self, manifest: &Manifest, error: &Error) -> bool {
         match error {
+            Error::Leaving { .. } => true,
             Error::UnknownKind { .. } => self.manifests.iter().any(|other| {
                 Stage::of(other) == Stage::Definitions
                     && text(&other.content, "/spec/names/kind") == manifest.kind()

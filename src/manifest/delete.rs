@@ -7,7 +7,7 @@ use crate::kubernetes::gone::{Old, gone};
 use crate::kubernetes::object::text;
 use crate::kubernetes::{Error, Wait};
 
-/// Deletes the objects stage by stage: who looks after the objects of a kind must be there until they are gone. With
+/// Deletes the objects, but for definitions of kinds, stage by stage: who looks after the objects of a kind must be there until they are gone. With
 /// `only_own`, those that belong to another run by now are kept.
 pub(super) async fn run(applier: &Applier<'_>, only_own: bool, dry_run: bool, wait: &mut Wait) -> Result<(), Error> {
     let mut left: Vec<&Manifest> = applier.manifests.iter().rev().collect();
@@ -52,6 +52,10 @@ async fn attempt(
     only_own: bool,
     dry_run: bool,
 ) -> Result<Option<Old>, Error> {
+    if Stage::of(manifest) == Stage::Definitions {
+        tracing::info!("{manifest} is kept: with it all objects of its kind would go, those of others too");
+        return Ok(None);
+    }
     let missing = || tracing::info!("{manifest} is not there");
     let object = match applier.object(manifest).await {
         Ok(object) => object,

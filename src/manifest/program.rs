@@ -21,8 +21,8 @@ const PATIENCE: &str = "2m";
 ///
 /// Everything is tried first (server-side dry run): when one object would be refused, none is applied. Fields are owned by
 /// the field manager streamgauge; a field that another manager owns is left alone unless --force-conflicts is given. Objects
-/// that this program makes carry the label streamgauge.dev/run; --delete removes only these, and with the report of a run only
-/// those of that run.
+/// that this program makes carry the label streamgauge.dev/run; --delete removes only these, with the report of a run only those
+/// of that run, and never a CustomResourceDefinition, with which all objects of its kind would go.
 #[derive(Debug, clap::Parser)]
 #[command(name = "apply-manifest")]
 pub struct Args {

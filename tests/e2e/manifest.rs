@@ -259,11 +259,12 @@ fn a_new_kind_is_served_before_its_object_and_the_condition_of_that_is_waited_fo
         |status: &str| json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": status}]});
     let acts = controller(&bench.space.name, &gauge, vec![condition("False"), condition("True")]);
     bench.apply(&["--set", "Gauge/a:spec.x=z"]).unwrap();
-    acts.join().unwrap();
     let now = bench.space.get(&gauge);
+    acts.join().unwrap();
     assert_eq!((&now["spec"]["x"], &now["status"]["conditions"][0]["status"]), (&json!("z"), &json!("True")));
     bench.apply(&["--delete"]).unwrap();
-    assert!(!bench.is_there(&format!("crd/gauges.{group}")));
+    assert!(!bench.is_there(&gauge));
+    bench.space.kubectl(&["delete", "crd", &format!("gauges.{group}")]).text();
     bench.apply(&["--delete"]).unwrap();
 }
 
@@ -281,8 +282,8 @@ fn a_flink_deployment_is_ready_when_its_operator_calls_it_stable_and_its_job_run
     let statuses = vec![status("DEPLOYED", "RECONCILING", ""), status("STABLE", "RUNNING", "")];
     let acts = controller(&bench.space.name, job, statuses);
     bench.apply(&[]).unwrap();
-    acts.join().unwrap();
     assert_eq!(bench.space.get(job)["status"]["jobStatus"]["state"], "RUNNING");
+    acts.join().unwrap();
 
     bench.space.kubectl(&["delete", job]).text();
     let error = r#"{"type": "ReconciliationException", "message": "no jar at local:///a.jar"}"#;
@@ -394,6 +395,24 @@ fn an_object_takes_the_place_of_an_old_one_once_all_of_that_is_gone() {
         };
         gone(&cluster, &[Old::Named(store), pods], &mut wait).await.unwrap();
     });
+}
+
+#[test]
+fn an_old_object_that_is_on_its_way_out_is_waited_for() {
+    let held = config("held").replace("{name: held}", "{name: held, finalizers: [e2e.streamgauge.dev/hold]}");
+    let bench = Bench::new("leaving", &[("a.yaml", config("held"))]);
+    bench.space.create(&held);
+    bench.space.kubectl(&["delete", "configmap/held", "--wait=false"]).text();
+    let old = bench.space.get("configmap/held")["metadata"]["uid"].clone();
+    std::thread::scope(|scope| {
+        let applied = scope.spawn(|| bench.apply(&[]));
+        // Time enough for a first look at it.
+        std::thread::sleep(Duration::from_secs(2));
+        let free = ["patch", "configmap/held", "--type=merge", "-p", "{\"metadata\": {\"finalizers\": null}}"];
+        bench.space.kubectl(&free).text();
+        applied.join().unwrap().unwrap();
+    });
+    assert_ne!(bench.space.get("configmap/held")["metadata"]["uid"], old);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
             "set",
             json!([
                 "Deployment/redis:spec.template.spec.containers[name=redis].image=test.local/busybox:1",
-                "Deployment/redis:spec.template.spec.containers[name=redis].command=[sh, -c, nc -lk -p 6379 -e cat]",
+                "Deployment/redis:spec.template.spec.containers[name=redis].command=[httpd, -f, -p, \"6379\"]",
             ]),
         ),
         ("add", json!(["Deployment/redis:metadata.labels.build=1"])),
