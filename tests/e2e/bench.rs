@@ -75,6 +75,15 @@ impl Ended {
 
 impl Bench {
     pub fn start(purpose: &str) -> Self {
+        Self::start_with(purpose, false)
+    }
+
+    /// With a Flink beside the Heron.
+    pub fn start_with_flink(purpose: &str) -> Self {
+        Self::start_with(purpose, true)
+    }
+
+    fn start_with(purpose: &str, flink: bool) -> Self {
         // Another test's failure is its own.
         let computer = COMPUTER.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
@@ -83,6 +92,7 @@ impl Bench {
             listen: host().parse().unwrap(),
             records: 50_000,
             export_interval: EVERY_SECOND,
+            flink,
             ..Options::default()
         };
         let (stop, stopped) = oneshot::channel();
@@ -370,7 +380,7 @@ impl Drop for Bench {
 }
 
 /// Binds a workspace in another way than the sample does.
-fn bind(run: &mut Value, workspace: &str, to: Value) {
+pub fn bind(run: &mut Value, workspace: &str, to: Value) {
     let workspaces = run["spec"]["workspaces"].as_array_mut().unwrap();
     workspaces.retain(|bound| bound["name"] != workspace);
     let mut bound = to;
@@ -379,6 +389,6 @@ fn bind(run: &mut Value, workspace: &str, to: Value) {
 }
 
 /// Runs a future to its end, on this thread.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

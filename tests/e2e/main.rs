@@ -11,6 +11,7 @@
 mod bench;
 mod catalog;
 mod cluster;
+mod compare;
 mod failures;
 mod manifest;
 mod performance_test;

@@ -40,10 +40,14 @@ impl Ended {
 
 impl Bench {
     pub async fn start(records: u64, export_interval: Duration) -> Self {
+        Self::start_with(Options { records, export_interval, ..Options::default() }).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
         let computer = COMPUTER.lock().await;
         let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("sandbox");
-        let options = Options { dir, records, export_interval, ..Options::default() };
+        let export_interval = options.export_interval;
+        let options = Options { dir: folder.path().join("sandbox"), ..options };
         let sandbox = Sandbox::start(options).await.unwrap();
         Self { sandbox, folder, export_interval, _computer: computer }
     }

@@ -11,6 +11,7 @@
 )]
 
 mod bench;
+mod engines;
 mod failures;
 mod readme;
 mod story;
