@@ -58,7 +58,19 @@ fn trouble(pod: &Value) -> Option<State> {
     let containers = ["/status/initContainerStatuses", "/status/containerStatuses"];
     let statuses = containers.iter().filter_map(|list| pod.pointer(list)?.as_array()).flatten();
     for container in statuses {
-        let Some(waiting) = container.pointer("/state/waiting") else { continue };
+        let Some(waiting) = container.pointer("/state/waiting") else {
+            // A busy kubelet shows a crash loop as the last end, not as CrashLoopBackOff.
+            let bad = container.pointer("/state/terminated/exitCode").and_then(Value::as_i64).filter(|code| *code != 0);
+            let again = container.get("restartCount").and_then(Value::as_i64).filter(|count| *count > 0);
+            match bad.zip(again).filter(|_| text(pod, "/spec/restartPolicy") == "Always") {
+                Some((code, count)) => {
+                    let name = text(container, "/name");
+                    let words = format!("container {name}: it ended with exit code {code}, after {count} restarts");
+                    return Some(State::Failing(words));
+                }
+                None => continue,
+            }
+        };
         let said = || format!("container {}: {}{}", text(container, "/name"), words(waiting), last_end(container));
         let reason = text(waiting, "/reason");
         if HOPELESS.contains(&reason) {
