@@ -92,7 +92,6 @@ pub async fn a_parallelism_that_does_not_fails(bench: &Bench) {
     near(value(&report, "tps", "transformer"), 500.0, 0.05);
     assert!(value(&report, "busy", "transformer") > 90.0);
     assert!(value(&report, "back_pressure_by_component", "source") > 20.0);
-    assert!(value(&report, "lag_growth", "") > 0.1 * f64::from(RATE));
     assert_eq!(bench.delete("little", &[]).await.code, Some(0));
 }
 
