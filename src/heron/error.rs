@@ -236,7 +236,7 @@ pub enum Error {
         /// The namespace.
         namespace: String,
         /// Why not.
-        source: crate::kubernetes::Error,
+        source: Box<crate::kubernetes::Error>,
     },
     /// The deadline passed before an update was done.
     #[error("topology {topology:?} is not updated after {}s: {missing}; Heron goes on with it", waited.as_secs())]

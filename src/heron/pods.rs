@@ -53,5 +53,9 @@ fn labels(target: &Target) -> String {
 }
 
 fn failed(target: &Target, source: kubernetes::Error) -> Error {
-    Error::Pods { topology: target.topology.clone(), namespace: target.kubernetes_namespace.clone(), source }
+    Error::Pods {
+        topology: target.topology.clone(),
+        namespace: target.kubernetes_namespace.clone(),
+        source: Box::new(source),
+    }
 }

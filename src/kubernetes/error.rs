@@ -35,24 +35,16 @@ pub enum Error {
         words: String,
     },
     /// A right is missing.
-    #[error(
-        "cannot {call}: {who} lacks the right to {verb} {plural}{place}. Its Role needs: apiGroups: [{group:?}], resources: [{resource}], verbs: [{verb}]"
-    )]
+    #[error("cannot {call}: {who} lacks the right to {right}. Its Role needs: {rule}")]
     Forbidden {
         /// What was asked for.
         call: String,
         /// Who asked.
         who: String,
-        /// The verb that is missing.
-        verb: String,
-        /// The kind, as `deployments.apps`.
-        plural: String,
-        /// Where, as ` in namespace x`.
-        place: String,
-        /// The kind's group.
-        group: String,
-        /// The kind, as rights name it within its group.
-        resource: String,
+        /// What is missing, as `list deployments.apps in namespace x`.
+        right: String,
+        /// The rule that grants it, as a Role has it.
+        rule: String,
     },
     /// Another manager owns what would be changed.
     #[error(
@@ -194,14 +186,12 @@ impl Call<'_> {
         let Some((who, verb)) = missing_right(&words) else {
             return Error::Refused { call: self.told(), code: 403, words };
         };
+        let (group, resource) = (&self.kind.resource.group, &self.kind.resource.plural);
         Error::Forbidden {
             call: self.told(),
             who: who.to_owned(),
-            verb: verb.to_owned(),
-            plural: self.kind.plural(),
-            place: self.place(),
-            group: self.kind.resource.group.clone(),
-            resource: self.kind.resource.plural.clone(),
+            right: format!("{verb} {}{}", self.kind.plural(), self.place()),
+            rule: format!("apiGroups: [{group:?}], resources: [{resource}], verbs: [{verb}]"),
         }
     }
 

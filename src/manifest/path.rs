@@ -176,7 +176,8 @@ impl Segment {
             Self::Index(wanted) => *wanted == index,
             Self::Item(key, wanted) => match item.get(key) {
                 Some(Value::String(text)) => text == wanted,
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string() == *wanted,
+                Some(Value::Bool(value)) => wanted.parse() == Ok(*value),
+                Some(Value::Number(number)) => number.to_string().as_str() == wanted,
                 _ => false,
             },
             Self::Each => true,

@@ -155,8 +155,11 @@ impl Bench {
         );
         self.space.until(&pod, |pod| pod["status"]["phase"] == "Running");
         self.space.kubectl(&["exec", "files", "--", "mkdir", "/files/app", "/files/reports"]).text();
-        let jar = format!("{JARS}/heron-preprocessor.jar");
-        self.space.kubectl(&["cp", &jar, "files:/files/app/heron-preprocessor.jar"]).text();
+        for engine in ["heron", "flink"] {
+            let jar = format!("{engine}-preprocessor.jar");
+            let built = format!("examples/{engine}-preprocessor/target/{jar}");
+            self.space.kubectl(&["cp", &built, &format!("files:/files/app/{jar}")]).text();
+        }
     }
 
     /// The files of a run's report; none that is not there.

@@ -11,8 +11,13 @@ use crate::catalog::{ROOT, documents, files};
 use crate::cluster::succeeded;
 
 /// The samples in the order of a test: what one leaves, the next one needs.
-const SAMPLES: [&str; 9] = [
+const SAMPLES: [&str; 14] = [
+    "begin-report/samples/begin-report",
     "apply-manifest/samples/apply-manifest",
+    "deploy-flink-app/samples/deploy-flink-app-jar-in-workspace",
+    "deploy-flink-app/samples/deploy-flink-app",
+    "delete-flink-app/samples/delete-flink-app",
+    BY_FLINK,
     "deploy-heron-app/samples/deploy-heron-app-jar-in-workspace",
     "deploy-heron-app/samples/deploy-heron-app",
     "update-heron-app/samples/update-heron-app",
@@ -23,8 +28,14 @@ const SAMPLES: [&str; 9] = [
     "apply-manifest/samples/apply-manifest-delete",
 ];
 
+/// No StepAction has this one again.
+const BY_FLINK: &str = "deploy-dataloader/samples/load-by-flink";
+
 /// The one of a Pipeline, which no StepAction has.
 const SHARDED: &str = "deploy-dataloader/samples/sharded-load";
+
+/// What it joins comes from a Pipeline: compare-applications runs its Task.
+const COLLECT: &str = "collect-reports/samples/collect-reports";
 
 /// What a sample's parameters have to be in this sandbox.
 fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
@@ -39,6 +50,20 @@ fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
             ]),
         ),
         ("add", json!(["Deployment/redis:metadata.labels.build=1"])),
+        ("rest-url", json!(endpoints.flink_rest_url)),
+        ("flink-url", json!(endpoints.flink_rest_url)),
+        ("flink-parallelism", json!("2")),
+        ("flink-source-config", json!(plain(bench))),
+        ("flink-target-config", json!(plain(bench))),
+        (
+            "args",
+            json!([
+                format!("--kafka.input.bootstrap.servers={servers}"),
+                format!("--kafka.input.topic={}", kafka::TARGET_TOPIC),
+                format!("--kafka.output.bootstrap.servers={servers}"),
+                format!("--kafka.output.topic={}", kafka::OUTPUT_TOPIC)
+            ]),
+        ),
         ("service-url", json!(endpoints.heron_service_url)),
         ("tracker-url", json!(endpoints.heron_tracker_url)),
         ("cluster", json!("sandbox")),
@@ -72,6 +97,13 @@ fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
             ]),
         ),
     ]
+}
+
+/// The settings of a client, on the computer that Flink's TaskManager runs on: this Kafka asks for nothing.
+fn plain(bench: &Bench) -> String {
+    let path = bench.endpoints.dir.join("client.properties");
+    std::fs::write(&path, "security.protocol=PLAINTEXT\n").unwrap();
+    path.display().to_string()
 }
 
 /// Sets parameters wherever the sample has them, of the run or of a step; these two it leaves to their defaults.
@@ -130,17 +162,40 @@ fn done(bench: &Bench, mut run: Value, reports: &str) -> Value {
 
 #[test]
 fn every_task_and_stepaction_does_its_job_from_its_sample() {
-    let bench = Bench::start("samples");
+    let bench = Bench::start_with_flink("samples");
     bench.space.apply(&Path::new(ROOT).join("config/deployer.yaml"));
     bench.space.kubectl(&["exec", "files", "--", "mkdir", "/files/source"]).text();
     bench.space.kubectl(&["cp", &format!("{ROOT}/examples/redis/redis.yaml"), "files:/files/source/redis.yaml"]).text();
     for catalog in ["tasks", "stepactions"] {
         let there: BTreeSet<String> = files(&[catalog], |path| path.contains("/samples/")).into_iter().collect();
-        let run_here = SAMPLES.iter().chain([&SHARDED].into_iter().filter(|_| catalog == "tasks"));
-        let run_here = run_here.map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml")).collect();
-        assert_eq!(there, run_here, "a sample that these tests do not run");
-        let [applied, in_workspace, in_image, load, measured, told, ..] =
-            SAMPLES.map(|sample| run(&bench, catalog, sample));
+        let of_tasks = |sample: &&str| catalog == "tasks" || ![BY_FLINK, SHARDED].contains(sample);
+        let known: Vec<&str> = SAMPLES.into_iter().chain([SHARDED, COLLECT]).filter(of_tasks).collect();
+        let known = known.iter().map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml")).collect();
+        assert_eq!(there, known, "a sample that these tests do not run");
+        let results = SAMPLES.map(|sample| if of_tasks(&sample) { run(&bench, catalog, sample) } else { Value::Null });
+        let [
+            _,
+            applied,
+            job_in_workspace,
+            job_in_image,
+            _,
+            by_flink,
+            in_workspace,
+            in_image,
+            _,
+            load,
+            measured,
+            told,
+            ..,
+        ] = results;
+        assert_ne!(job_in_workspace["job-id"], job_in_image["job-id"]);
+        if catalog == "tasks" {
+            assert_eq!(
+                (&by_flink["records"], &by_flink["load-verdict"]),
+                (&json!("3600"), &json!("pass")),
+                "{by_flink}"
+            );
+        }
         assert_eq!((&applied["objects"], &applied["changed"]), (&json!("2"), &json!("2")));
         assert!(!bench.space.kubectl(&["get", "deployment/redis"]).ok, "it is deleted at the end");
         assert_eq!(in_workspace["topology"], "preprocessor");

@@ -129,7 +129,7 @@ impl Bench {
         let log = String::from_utf8_lossy(&output.stderr).replace(self.servers(), "KAFKA");
         println!("{log}");
         let of_programs = |line: &&str| line.contains("-app: ") || line.contains("-dataloader: ");
-        let error = log.lines().filter(of_programs).next_back().unwrap_or_default().to_owned();
+        let error = log.lines().rfind(of_programs).unwrap_or_default().to_owned();
         Done { code: output.status.code(), log, error }
     }
 

@@ -2,7 +2,12 @@
 //!
 //! Needs Flink's jars and the example job (`hack/setup` brings and builds them), the broker's jars, java and prometheus.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail and tell as tests do"
+)]
 
 mod bench;
 mod measured;
