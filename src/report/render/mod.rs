@@ -202,9 +202,9 @@ mod tests {
         ");
         assert!(one_by_one.contains("\nNO VERDICT  preprocessor (flink)\n"));
         let (page, markdown) = (html(&of_two_applications()), markdown(&of_two_applications()));
-        for applications in [&page, &markdown] {
-            assert_eq!(applications.matches("preprocessor (flink)").count(), 2, "{applications}");
-        }
+        // In the page's title, its headline and the application's own.
+        assert_eq!(page.matches("preprocessor (flink)").count(), 3, "{page}");
+        assert_eq!(markdown.matches("preprocessor (flink)").count(), 2, "{markdown}");
         assert_eq!(page.matches("<svg").count(), 6 + 5);
         assert_eq!(page.matches("</body>").count(), 1);
     }
