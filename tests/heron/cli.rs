@@ -73,9 +73,9 @@ async fn the_stand_in_for_the_command_line_says_what_the_real_one_said() {
             said(&output.stderr).trim(),
             output.status.code().unwrap()
         );
-        let mut own: Vec<&str> = own.lines().filter(|line| told_by_both(line)).collect();
+        let mut own: Vec<&str> = own.lines().map(str::trim_end).filter(|line| told_by_both(line)).collect();
         let recorded = plain(rest).replace("'wx'", "'wc'");
-        let mut recorded: Vec<&str> = recorded.lines().filter(|line| told_by_both(line)).collect();
+        let mut recorded: Vec<&str> = recorded.lines().map(str::trim_end).filter(|line| told_by_both(line)).collect();
         // Recordings hold both streams in one.
         own.sort_unstable();
         recorded.sort_unstable();
