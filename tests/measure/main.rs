@@ -306,7 +306,7 @@ fn the_program_prints_the_table_and_its_exit_code_is_the_verdict() {
     let (code, table, _) = run(Some(before(epoch, 1000.0, &PLANNED)), &["--check", "complete_latency <= 40"]);
     assert_eq!(code, Some(1));
     assert!(table.contains("complete latency 48 ms, demanded at most 40 ms"), "{table}");
-    let (code, _, said) = run(None, &[]);
+    let (code, _, said) = run(None, &["--pack=heron"]);
     assert_eq!(code, Some(2));
     assert_eq!(
         said,
