@@ -55,7 +55,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// `Succeeded`, `Failed` …: what `tkn pipelinerun list` shows.
+    /// `Completed`, `Failed` …: what `tkn pipelinerun list` shows.
     pub fn reason(&self) -> &str {
         self.run["status"]["conditions"][0]["reason"].as_str().unwrap()
     }

@@ -79,7 +79,7 @@ async fn a_job_that_carries_the_load(bench: &Bench) {
                 let tps = measured(&ended.report, "tps", component);
                 assert!((tps - 500.0).abs() < 25.0, "{component}: {tps}/s");
             }
-            assert_eq!(ended.run.status, RunStatus::Succeeded);
+            assert_eq!(ended.run.status, RunStatus::Completed);
             assert!(
                 bench.sandbox.slack().messages().last().unwrap().body["text"]
                     .as_str()

@@ -132,7 +132,7 @@ async fn twenty_nine_transformers_carry_the_load() {
         let (bench, ended) = tell("29").await;
         let verdict = ended.report.verdict.clone().unwrap();
         if verdict.status == Status::Pass {
-            assert_eq!(ended.run.status, RunStatus::Succeeded);
+            assert_eq!(ended.run.status, RunStatus::Completed);
             assert_true(&bench, &ended.report);
             return bench.stop().await;
         }
