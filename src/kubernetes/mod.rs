@@ -5,14 +5,12 @@
 //! | [`client`] | the connection, and what is done over it |
 //! | [`object`] | which object of which kind is meant |
 //! | [`ready`] | when an object is ready, by its kind; waits for that |
-//! | [`replace`] | puts a new object in the place of an old one |
 //! | [`gone`] | waits until old objects are gone |
 
 pub mod client;
 pub mod gone;
 pub mod object;
 pub mod ready;
-pub mod replace;
 
 mod error;
 mod wait;

@@ -60,6 +60,12 @@ pub struct Args {
           default_missing_value = "true", help_heading = "Kubernetes")]
     delete: bool,
 
+    /// Delete first what this program has made under these names, and wait until it is gone: nothing of an older one goes on. A
+    /// FlinkDeployment that is changed in place would be upgraded, with the state of its old job
+    #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false",
+          default_missing_value = "true", help_heading = "Kubernetes")]
+    replace: bool,
+
     /// How long an object may be failing before it is given up: its image cannot be pulled, its container crashes again and again
     #[arg(long, value_name = "TIME", value_parser = patience, default_value = PATIENCE, help_heading = "Kubernetes")]
     patience: Seconds,
@@ -100,6 +106,9 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         step.results().write("objects", &manifests.len().to_string())?;
         step.results().write("changed", &changed.to_string())?;
         return Ok(Exit::Done);
+    }
+    if args.replace {
+        delete::run(&applier, false, false, &mut wait).await?;
     }
     tell(&|app| (app.properties, app.deployed_at) = (properties.clone(), Some(Timestamp::now())))?;
     let limits = Limits { patience: args.patience.0 };

@@ -6,8 +6,6 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::{Value, json};
 use streamgauge::kubernetes::gone::{Old, gone};
-use streamgauge::kubernetes::ready::{self, Limits};
-use streamgauge::kubernetes::replace::{remove, replace};
 use streamgauge::kubernetes::{Cluster, Connection, Kind, Object, Wait};
 use streamgauge::manifest::program::{Args, run};
 use streamgauge::step::{Exit, Failure, Step};
@@ -361,39 +359,33 @@ fn kubeconfig_of(bench: &Bench, account: &str) -> String {
 
 #[test]
 fn an_object_takes_the_place_of_an_old_one_once_all_of_that_is_gone() {
-    let bench = Bench::new("replace", &[]);
-    let connection = Connection {
+    let set = workload("StatefulSet", "store", "serviceName: store, ", FOREVER);
+    let bench = Bench::new("replace", &[("store.yaml", set), ("map.yaml", config("old"))]);
+    bench.space.kubectl(&["create", "configmap", "old"]).text();
+    let uid = |object: &str| bench.space.get(object)["metadata"]["uid"].clone();
+    bench.apply(&["--replace"]).unwrap();
+    let first = ["statefulset/store", "pod/store-0", "configmap/old"].map(uid);
+    assert_eq!(bench.apply(&["--replace=false"]).unwrap()["changed"], "0");
+    assert_eq!(bench.apply(&["--replace"]).unwrap()["changed"], "1");
+    let second = ["statefulset/store", "pod/store-0", "configmap/old"].map(uid);
+    assert_ne!(first[0], second[0]);
+    assert_ne!(first[1], second[1]);
+    assert_eq!(first[2], second[2], "what others have made stays");
+    bench.apply(&["--delete"]).unwrap();
+    let cluster = Connection {
         kubeconfig: bench.kubeconfig.clone(),
         namespace: bench.space.name.clone(),
         ..Connection::default()
     };
-    let content = |command: &str| -> Value {
-        serde_saphyr::from_str(&workload("StatefulSet", "store", "serviceName: store, ", command)).unwrap()
-    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let cluster = Cluster::connect(&connection).await.unwrap();
+        let cluster = Cluster::connect(&cluster).await.unwrap();
         let kind = cluster.kind("apps/v1", "StatefulSet").await.unwrap();
         assert_eq!(kind, Kind::stateful_set());
         let store = Object::new(kind, cluster.namespace(), "store");
-        let limits = Limits { patience: PATIENCE };
-        let mut uids = Vec::new();
-        for command in [FOREVER, "exec sleep 1800"] {
-            let mut wait = Wait::within(PATIENCE);
-            let made = replace(&cluster, &store, &content(command), &mut wait).await.unwrap();
-            uids.push(made["metadata"]["uid"].clone());
-            ready::wait(&cluster, std::slice::from_ref(&store), limits, &mut wait).await.unwrap();
-        }
-        assert_ne!(uids[0], uids[1]);
-        let mut wait = Wait::within(PATIENCE);
-        assert!(remove(&cluster, &store, &mut wait).await.unwrap());
-        assert!(!remove(&cluster, &store, &mut wait).await.unwrap(), "it was not there any more");
-        let pods = Old::Labelled {
-            kind: Kind::pod(),
-            namespace: cluster.namespace().to_owned(),
-            labels: "app=store".to_owned(),
-        };
-        gone(&cluster, &[Old::Named(store), pods], &mut wait).await.unwrap();
+        let labels = "app=store".to_owned();
+        let pods = Old::Labelled { kind: Kind::pod(), namespace: cluster.namespace().to_owned(), labels };
+        gone(&cluster, &[Old::Named(store), pods], &mut Wait::within(PATIENCE)).await.unwrap();
     });
 }
 
