@@ -78,7 +78,6 @@ fn on_this_computer(bench: &Bench) -> Report {
     let own = [
         ("manifests", json!(["redis.yaml"])),
         ("manifest-namespace", json!(bench.space.name)),
-        ("cluster", json!("sandbox")),
         ("role", json!("ads")),
         ("heron-jar", json!(jar("heron"))),
         ("flink-jar", json!(jar("flink"))),

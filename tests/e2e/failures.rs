@@ -179,7 +179,8 @@ fn the_tasks_time_is_over(bench: &Bench) {
     let times = json!({"pipeline": "20m", "tasks": "70s", "finally": "10m"});
     let ended =
         run(bench, "fails-tasks-time", &[("duration-min", "4")], |run| run["spec"]["timeouts"] = times, nothing);
-    assert_eq!(ended.reason(), "PipelineRunTimeout", "{:#}", ended.run["status"]);
+    // Tekton decides by which it sees first: the time that is over, or the task that was ended for it.
+    assert!(["PipelineRunTimeout", "Failed"].contains(&ended.reason()), "{:#}", ended.run["status"]);
     assert_told(&ended, &["Failed (TaskRun"]);
 }
 
