@@ -145,7 +145,11 @@ async fn a_prometheus_that_is_down(bench: &Bench) {
 }
 
 async fn a_prometheus_that_knows_nothing(bench: &Bench) {
-    let pipeline = changed(bench, "value: $(params.metric-params[*])", "value: [environment=elsewhere]");
+    let pipeline = changed(
+        bench,
+        "value: $(params.metric-params[*])",
+        "value: [environment=elsewhere, export_interval=1, scrape_interval=1]",
+    );
     let ended = bench.run(&pipeline, &SHORT, unwatched).await;
     assert_ended(bench, &ended, "measure", 3);
     insta::assert_snapshot!(ended.report.verdict.unwrap().cause, @"Prometheus has no data of preprocessor in the window: is it scraped, and are topology, role and environment right?");
