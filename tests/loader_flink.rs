@@ -28,6 +28,9 @@ use streamgauge::flink::Rest;
 use streamgauge::flink::job::{State, Summary};
 use streamgauge::report::{self, Load};
 
+/// One test after the other: two jobs that each hold a part of the slots they need would wait for one another.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// The REST API of the real Flink that `hack/test` has started.
 fn flink() -> String {
     std::env::var("STREAMGAUGE_TEST_FLINK").unwrap_or_else(|_| {
@@ -82,6 +85,7 @@ async fn eventful_source() -> String {
 
 #[tokio::test]
 async fn both_engines_send_the_same_records_and_say_so_alike() {
+    let _alone = ALONE.lock().await;
     let source = eventful_source().await;
     let all = total(&read_all(&broker(), &source));
     assert_eq!(all, 5 + 20 * 9 + 15);
@@ -105,6 +109,7 @@ async fn both_engines_send_the_same_records_and_say_so_alike() {
 
 #[tokio::test]
 async fn odd_records_arrive_untouched_and_compressed_as_in_the_source() {
+    let _alone = ALONE.lock().await;
     for codec in ["none", "snappy", "lz4", "zstd"] {
         let (source, target) = (create_topic(&broker(), codec, 2).await, target(2).await);
         write(&producer(&broker(), &[("compression.type", codec)]), &source, &odd_records());
@@ -119,6 +124,7 @@ async fn odd_records_arrive_untouched_and_compressed_as_in_the_source() {
 
 #[tokio::test]
 async fn records_without_a_timestamp_or_from_1970_keep_it() {
+    let _alone = ALONE.lock().await;
     let (source, target) = (create_topic(&broker(), "source", 1).await, target(1).await);
     write_timestamps(&source, 0, &[-1, -1]).await;
     write_timestamps(&source, 0, &[0, -1, 1_700_000_000_000]).await;
@@ -129,6 +135,7 @@ async fn records_without_a_timestamp_or_from_1970_keep_it() {
 
 #[tokio::test]
 async fn keys_lie_where_the_builtin_engine_puts_them() {
+    let _alone = ALONE.lock().await;
     let source = create_topic(&broker(), "source", 2).await;
     let keyed = |number: usize| {
         let key = b"\x00 any \xff bytes".iter().copied().cycle().skip(number % 7).take(number % 21).collect();
@@ -152,6 +159,7 @@ async fn keys_lie_where_the_builtin_engine_puts_them() {
 
 #[tokio::test]
 async fn a_range_that_is_too_short_is_begun_again() {
+    let _alone = ALONE.lock().await;
     let source = source(&[30, 10]).await;
     let flags = ["--duration-min=0.01", "--data-count-per-second=166.66667", "--repeat"];
     let [(builtin, one), (by_flink, other)] = load_by_both(&source, 2, &flags).await;
@@ -174,6 +182,7 @@ fn arrivals(topic: &str) -> Vec<i64> {
 
 #[tokio::test]
 async fn no_record_comes_before_it_is_due_and_the_rate_is_reached() {
+    let _alone = ALONE.lock().await;
     let source = source(&[1500, 700, 400]).await;
     let target = stamping_target(3).await;
     // 400 records/s for 1.5 s, then 800 for as long.
@@ -196,6 +205,7 @@ async fn no_record_comes_before_it_is_due_and_the_rate_is_reached() {
 
 #[tokio::test]
 async fn a_replay_keeps_the_distances_of_the_timestamps() {
+    let _alone = ALONE.lock().await;
     let zero = 1_700_000_000_000;
     let at = |partition, number: usize, time| Record { timestamp: Some(zero + time), ..Record::new(partition, number) };
     let steady = (0..100).map(|number| at(0, number, number as i64 * 100));
@@ -222,6 +232,7 @@ async fn a_replay_keeps_the_distances_of_the_timestamps() {
 
 #[tokio::test]
 async fn a_load_that_flink_cannot_take_is_refused_before_anything_is_sent() {
+    let _alone = ALONE.lock().await;
     let (source, target) = (source(&[60]).await, target(1).await);
     let load_60 = ["--duration-min=0.01", "--data-count-per-second=100", "--engine=flink"];
     let [free] = [std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()];
@@ -328,6 +339,7 @@ async fn end(child: Child, servers: &str) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn sigterm_cancels_the_job_and_tells_what_was_sent() {
+    let _alone = ALONE.lock().await;
     let (source, target, run) = (source(&[3000, 2000]).await, target(2).await, unique("run"));
     let folder = tempfile::tempdir().unwrap();
     let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run, &[]);
@@ -348,6 +360,7 @@ async fn sigterm_cancels_the_job_and_tells_what_was_sent() {
 
 #[tokio::test]
 async fn a_job_whose_broker_dies_fails_with_its_root_cause_and_tells_no_password() {
+    let _alone = ALONE.lock().await;
     let (mut broker, run) = (Fragile::start().await, unique("run"));
     let folder = tempfile::tempdir().unwrap();
     let (source, target) =
@@ -375,6 +388,7 @@ async fn a_job_whose_broker_dies_fails_with_its_root_cause_and_tells_no_password
 
 #[tokio::test]
 async fn a_job_that_somebody_cancels_is_no_load() {
+    let _alone = ALONE.lock().await;
     let (source, target, run) = (source(&[3000, 2000]).await, target(2).await, unique("run"));
     let folder = tempfile::tempdir().unwrap();
     let child = start((&broker(), &source), (&broker(), &target), folder.path(), &run, &[]);
