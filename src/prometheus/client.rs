@@ -1,18 +1,27 @@
-//! The part of Prometheus' HTTP API that measuring needs: `POST /api/v1/query` and `/api/v1/query_range`
-//! (Prometheus, docs/querying/api.md). POST, because a query may be longer than an address can be.
+//! The part of Prometheus' HTTP API that measuring needs: `POST /api/v1/query` and `/api/v1/query_range`, and to find near
+//! names `GET /api/v1/labels` and `/api/v1/label/<name>/values` (Prometheus, docs/querying/api.md). Queries are sent by POST,
+//! because one may be longer than an address can be.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::{StatusCode, Url, header};
+use reqwest::{RequestBuilder, StatusCode, Url, header};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::report::Window;
 use crate::step::{self, Secret};
 
 /// How often a request is sent before Prometheus counts as down: 15 s in all.
 const TRIES: u32 = 5;
+
+/// What makes the relatives of Prometheus answer with all that there is and nothing made up; each ignores what the others know.
+/// Thanos fails rather than leave a store out that is gone, and takes replicas for one; VictoriaMetrics does not answer from its
+/// cache, which would move the moments asked for (Thanos, docs/components/query.md; VictoriaMetrics, docs: Prometheus querying API
+/// enhancements).
+const WHOLE: [(&str, &str); 3] = [("partial_response", "false"), ("dedup", "true"), ("nocache", "1")];
 
 /// How Prometheus, or the proxy before it, knows who asks.
 #[derive(Debug, Clone)]
@@ -40,6 +49,8 @@ pub(super) struct Answer {
     pub series: Vec<Series>,
     /// Prometheus' warnings; with them, the answer may lack part of the data.
     pub warnings: Vec<String>,
+    /// A selector of the query whose newest sample is this many seconds older than the end, and too old.
+    pub stale: Option<(String, f64)>,
 }
 
 /// A series: its labels, and (Unix seconds, value) in order. Values may be NaN or infinite.
@@ -53,9 +64,9 @@ pub(super) struct Series {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope {
+struct Envelope<D> {
     status: String,
-    data: Option<Data>,
+    data: Option<D>,
     #[serde(default)]
     error_type: String,
     #[serde(default)]
@@ -91,8 +102,8 @@ struct MatrixSeries {
 }
 
 impl Client {
-    /// A client of the Prometheus at this address, with or without a path prefix.
-    pub fn new(endpoint: &str, auth: Auth) -> Result<Self, Error> {
+    /// A client of the Prometheus at this address, with or without a path prefix, by way of this HTTP.
+    pub fn new(endpoint: &str, auth: Auth, http: reqwest::ClientBuilder) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Endpoint { reason };
         let url = Url::parse(endpoint).map_err(|error| wrong(format!("{error}; it looks like http://host:9090")))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -101,13 +112,28 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong(format!("{} is neither http nor https", url.scheme())));
         }
-        let http = step::client(Duration::from_secs(150)).map_err(|error| wrong(step::describe_http_error(&error)))?;
+        let http = http.build().map_err(|error| wrong(step::describe_http_error(&error)))?;
         Ok(Self { endpoint: endpoint.trim_end_matches('/').to_owned(), http, auth })
     }
 
     /// The value of an expression at a moment.
     pub(super) async fn query(&self, query: &str, time: Timestamp) -> Result<Answer, Error> {
         self.ask("query", query, &[("time", seconds(time))]).await
+    }
+
+    /// The samples as they were scraped that a selector has in the time before this moment.
+    pub(super) async fn samples(&self, selector: &str, time: Timestamp, range: Duration) -> Result<Answer, Error> {
+        self.query(&format!("{selector}[{}ms]", range.as_millis()), time).await
+    }
+
+    /// The names of the labels that series of these selectors have.
+    pub(super) async fn labels(&self, selector: &str, window: Window) -> Result<Vec<String>, Error> {
+        self.list("labels", selector, window).await
+    }
+
+    /// The values that a label has on series of this selector; without one on all.
+    pub(super) async fn values(&self, label: &str, selector: &str, window: Window) -> Result<Vec<String>, Error> {
+        self.list(&format!("label/{label}/values"), selector, window).await
     }
 
     /// The values of an expression from `start` to `end`, both included, every `step`.
@@ -125,10 +151,34 @@ impl Client {
     async fn ask(&self, path: &str, query: &str, more: &[(&str, String)]) -> Result<Answer, Error> {
         let mut form = vec![("query", query.to_owned())];
         form.extend(more.iter().map(|(key, value)| (*key, value.clone())));
+        form.extend(WHOLE.map(|(key, value)| (key, value.to_owned())));
+        let request = || self.http.post(self.address(path)).form(&form);
+        let (data, warnings) = self.send::<Data>(query, request).await?;
+        Ok(Answer { series: data.into_series(), warnings, stale: None })
+    }
+
+    async fn list(&self, path: &str, selector: &str, window: Window) -> Result<Vec<String>, Error> {
+        let mut query = vec![("start", seconds(window.start)), ("end", seconds(window.end))];
+        if !selector.is_empty() {
+            query.push(("match[]", selector.to_owned()));
+        }
+        let request = || self.http.get(self.address(path)).query(&query);
+        Ok(self.send::<Vec<String>>(selector, request).await?.0)
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("{}/api/v1/{path}", self.endpoint)
+    }
+
+    async fn send<D: DeserializeOwned>(
+        &self,
+        query: &str,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<(D, Vec<String>), Error> {
         let mut wait = Duration::from_secs(1);
         let mut tries = 1;
         loop {
-            let outcome = self.ask_once(path, query, &form).await;
+            let outcome = self.send_once(query, request()).await;
             match outcome {
                 Err(Attempt::Again(error)) if tries < TRIES => {
                     tracing::warn!("{error}; trying again in {} s", wait.as_secs());
@@ -145,12 +195,19 @@ impl Client {
         }
     }
 
-    async fn ask_once(&self, path: &str, query: &str, form: &[(&str, String)]) -> Result<Answer, Attempt> {
+    async fn send_once<D: DeserializeOwned>(
+        &self,
+        query: &str,
+        request: RequestBuilder,
+    ) -> Result<(D, Vec<String>), Attempt> {
         let connect = |error: reqwest::Error| {
-            let reason = step::describe_http_error(&error);
-            Attempt::Again(Error::Connect { endpoint: self.endpoint.clone(), tries: 1, reason })
+            let (endpoint, reason) = (self.endpoint.clone(), step::describe_http_error(&error));
+            // Whom one side does not trust now it will not trust in a second.
+            match reason.contains("certificate") {
+                true => Attempt::Final(Error::Tls { endpoint, reason }),
+                false => Attempt::Again(Error::Connect { endpoint, tries: 1, reason }),
+            }
         };
-        let request = self.http.post(format!("{}/api/v1/{path}", self.endpoint)).form(form);
         let request = match &self.auth {
             Auth::None => request,
             Auth::Bearer(token) => request.bearer_auth(token.expose()),
@@ -171,12 +228,18 @@ impl Client {
         self.understand(query, status, content_type, &body)
     }
 
-    fn understand(&self, query: &str, status: StatusCode, content_type: String, body: &str) -> Result<Answer, Attempt> {
+    fn understand<D: DeserializeOwned>(
+        &self,
+        query: &str,
+        status: StatusCode,
+        content_type: String,
+        body: &str,
+    ) -> Result<(D, Vec<String>), Attempt> {
         let endpoint = self.endpoint.clone();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(Attempt::Final(Error::Access { endpoint, status: status.as_u16() }));
+            return Err(Attempt::Final(Error::Refused { endpoint, status: status.as_u16(), said: beginning(body) }));
         }
-        let Ok(envelope) = serde_json::from_str::<Envelope>(body) else {
+        let Ok(envelope) = serde_json::from_str::<Envelope<D>>(body) else {
             let said = beginning(body);
             let error = Error::Foreign { endpoint, status: status.as_u16(), content_type, said };
             return Err(if status.is_server_error() { Attempt::Again(error) } else { Attempt::Final(error) });
@@ -188,7 +251,7 @@ impl Client {
                 if envelope.is_partial {
                     warnings.push("the answer is partial".to_owned());
                 }
-                Ok(Answer { series: data.into_series(), warnings })
+                Ok((data, warnings))
             }
             _ if envelope.error_type == "bad_data" => Err(Attempt::Final(Error::Query { said: envelope.error, query })),
             _ => {
@@ -239,13 +302,20 @@ mod tests {
 
     use super::*;
 
+    fn client(endpoint: &str, auth: Auth) -> Result<Client, Error> {
+        Client::new(endpoint, auth, step::client_builder(Duration::from_secs(10)))
+    }
+
     fn understand(status: u16, content_type: &str, body: &str) -> Result<Answer, String> {
-        let client = Client::new("http://127.0.0.1:9090/", Auth::None).unwrap();
+        let client = client("http://127.0.0.1:9090/", Auth::None).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
-        client.understand("up", status, content_type.to_owned(), body).map_err(|attempt| match attempt {
-            Attempt::Again(error) => format!("again: {error}"),
-            Attempt::Final(error) => error.to_string(),
-        })
+        let understood = client.understand::<Data>("up", status, content_type.to_owned(), body);
+        understood.map(|(data, warnings)| Answer { series: data.into_series(), warnings, stale: None }).map_err(
+            |attempt| match attempt {
+                Attempt::Again(error) => format!("again: {error}"),
+                Attempt::Final(error) => error.to_string(),
+            },
+        )
     }
 
     #[test]
@@ -279,7 +349,7 @@ mod tests {
           query: up
         ");
         insta::assert_snapshot!(say(200, "text/html", "<html>\n<body>Sign in</body></html>"), @"http://127.0.0.1:9090 does not answer as Prometheus' API does (200, text/html): <html>; is a proxy or a missing path prefix in the way?");
-        insta::assert_snapshot!(say(401, "text/plain", "Unauthorized"), @"Prometheus at http://127.0.0.1:9090 refuses access (401): give --token-file or --basic-auth-file");
+        insta::assert_snapshot!(say(401, "text/plain", "Unauthorized"), @"Prometheus at http://127.0.0.1:9090 refuses access (401, Unauthorized): give --token-file, --basic-auth-file or, where there are tenants, --tenant");
     }
 
     /// A server that gives these answers in turn, and the Authorization headers that it was sent.
@@ -310,7 +380,7 @@ mod tests {
     async fn a_server_that_fails_for_a_moment_is_asked_again_with_the_token() {
         let good = r#"{"status":"success","data":{"resultType":"scalar","result":[1,"42"]}}"#;
         let (endpoint, seen) = server(vec![(502, "<html>Bad Gateway</html>"), (200, good)]).await;
-        let client = Client::new(&endpoint, Auth::Bearer(secret("t0ken\n"))).unwrap();
+        let client = client(&endpoint, Auth::Bearer(secret("t0ken\n"))).unwrap();
         let answer = client.query("42", Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(answer.series[0].values, [(1.0, 42.0)]);
         assert_eq!(*seen.lock().unwrap(), ["Bearer t0ken", "Bearer t0ken"]);
@@ -320,7 +390,7 @@ mod tests {
     async fn a_wrong_query_is_not_sent_twice_and_the_password_is_basic_authentication() {
         let bad = r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#;
         let (endpoint, seen) = server(vec![(400, bad)]).await;
-        let client = Client::new(&endpoint, Auth::Basic(secret("me:hunter2"))).unwrap();
+        let client = client(&endpoint, Auth::Basic(secret("me:hunter2"))).unwrap();
         let error = client.query("sum(", Timestamp::UNIX_EPOCH).await.unwrap_err();
         assert!(matches!(error, Error::Query { .. }), "{error}");
         assert_eq!(*seen.lock().unwrap(), ["Basic bWU6aHVudGVyMg=="]);
@@ -328,7 +398,7 @@ mod tests {
 
     #[test]
     fn a_password_in_the_address_is_refused_and_not_shown() {
-        let error = Client::new("http://me:hunter2@prometheus:9090", Auth::None).unwrap_err();
+        let error = client("http://me:hunter2@prometheus:9090", Auth::None).unwrap_err();
         assert_eq!(
             error.to_string(),
             "--endpoint is not usable: it holds a password; give it with --basic-auth-file instead"

@@ -2,6 +2,7 @@
 
 use super::client::{Answer, Series};
 use super::pack::{Reduce, Spec};
+use super::trend;
 use super::window::Asked;
 use crate::report::Metric;
 
@@ -11,7 +12,14 @@ const CHART_POINTS: usize = 200;
 /// How much of the window a series must cover. An application that was there for less was not measured over the window.
 const COVERAGE: f64 = 0.9;
 
-/// A metric over the window, or, where its answer is split by a label, one for each of its values. There is always one.
+/// So many moments in a row may be missing, as when scrapes were missed; in a longer hole there was nothing to scrape.
+const HOLE: f64 = 4.0;
+
+/// How the words of Prometheus begin.
+pub(super) const WARNS: &str = "Prometheus warns: ";
+
+/// A metric over the window, or, where its answer is split by a label, one for each of its values. There is always one, but for an
+/// optional metric of which there is no series.
 pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) -> Vec<Metric> {
     let blank = Metric {
         name: spec.name.clone(),
@@ -22,7 +30,12 @@ pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) 
     };
     let doubt = |text: String| vec![Metric { warnings: vec![text], ..blank.clone() }];
     let Some(first) = answer.series.first() else {
-        return doubt("Prometheus has no such series in the window".to_owned());
+        if spec.optional && answer.warnings.is_empty() {
+            return Vec::new();
+        }
+        let warnings = answer.warnings.iter().map(|text| format!("{WARNS}{text}"));
+        let warnings = warnings.chain(["Prometheus has no such series in the window".to_owned()]).collect();
+        return vec![Metric { warnings, ..blank }];
     };
     let Some(label) = &spec.by else {
         if answer.series.len() > 1 {
@@ -48,13 +61,18 @@ pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) 
 fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, asked: &Asked) -> Metric {
     let values = &series.values;
     metric.samples = values.len() as u64;
-    metric.warnings = answer.warnings.iter().map(|text| format!("Prometheus warns: {text}")).collect();
+    metric.warnings = answer.warnings.iter().map(|text| format!("{WARNS}{text}")).collect();
     let odd = values.iter().filter(|(_, value)| !value.is_finite()).count();
     if odd > 0 {
         metric.warnings.push(format!("{odd} of {} samples are no numbers (NaN or infinite)", values.len()));
     }
     if metric.samples < spec.min_samples {
         metric.warnings.push(format!("{} samples, at least {} are needed", values.len(), spec.min_samples));
+    }
+    if let Some(stale) = stale(values, answer, asked) {
+        metric.warnings.push(stale);
+        metric.series = thinned(values);
+        return metric;
     }
     let covered = values.len() as f64 / asked.points() as f64;
     if covered < COVERAGE {
@@ -64,11 +82,34 @@ fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, aske
             asked.step.as_secs_f64()
         ));
     }
+    if let Some(hole) = hole(values, asked) {
+        metric.warnings.push(format!("there are no samples for {hole:.0} s in the middle of the window"));
+    }
     metric.series = thinned(values);
     if metric.warnings.is_empty() {
         metric.value = reduce(spec.reduce, values);
+        if spec.reduce == Reduce::Slope {
+            metric.interval = trend::interval(values, asked.per_export);
+        }
     }
     metric
+}
+
+/// The longest time without samples, in seconds, when it is too long to be bridged.
+fn hole(values: &[(f64, f64)], asked: &Asked) -> Option<f64> {
+    let holes = values.windows(2).map(|pair| pair[1].0 - pair[0].0);
+    holes.reduce(f64::max).filter(|hole| *hole > (HOLE + 1.0) * asked.step.as_secs_f64() + 1e-3)
+}
+
+/// Why the series ended before the window did.
+fn stale(values: &[(f64, f64)], answer: &Answer, asked: &Asked) -> Option<String> {
+    let end = asked.end.as_millisecond() as f64 / 1000.0;
+    let age = values.last().map_or(0.0, |(time, _)| end - time);
+    if age > asked.fresh.as_secs_f64() {
+        return Some(format!("it is stale: its newest value is {age:.0} s older than the window's end"));
+    }
+    let (selector, age) = answer.stale.as_ref()?;
+    Some(format!("it is stale: the newest sample of {selector} is {age:.0} s older than the window's end"))
 }
 
 fn reduce(how: Reduce, values: &[(f64, f64)]) -> Option<f64> {
@@ -78,24 +119,12 @@ fn reduce(how: Reduce, values: &[(f64, f64)]) -> Option<f64> {
         Reduce::Last => values.last().map(|(_, value)| *value),
         Reduce::Min => numbers.reduce(f64::min),
         Reduce::Max => numbers.reduce(f64::max),
-        Reduce::Slope => slope(values),
+        Reduce::Slope => trend::slope(values),
     }
 }
 
 fn mean(values: &[(f64, f64)]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().map(|(_, value)| value).sum::<f64>() / values.len() as f64)
-}
-
-/// The slope of the least-squares line, per second: Σ(t−t̄)(v−v̄) / Σ(t−t̄)².
-fn slope(values: &[(f64, f64)]) -> Option<f64> {
-    let mean_value = mean(values)?;
-    let mean_time = values.iter().map(|(time, _)| time).sum::<f64>() / values.len() as f64;
-    let (mut above, mut below) = (0.0, 0.0);
-    for (time, value) in values {
-        above += (time - mean_time) * (value - mean_value);
-        below += (time - mean_time).powi(2);
-    }
-    (below > 0.0).then(|| above / below)
 }
 
 /// The series for a chart: means over stretches of equal count, without what JSON has no numbers for.
@@ -137,7 +166,8 @@ mod tests {
     /// Ten moments, from second 0 to 9.
     fn asked() -> Asked {
         let start = Timestamp::UNIX_EPOCH;
-        Asked { start, end: start + Duration::from_secs(9), step: Duration::from_secs(1) }
+        let seconds = Duration::from_secs;
+        Asked { start, end: start + seconds(9), step: seconds(1), per_export: 1, fresh: seconds(4) }
     }
 
     fn series(labels: &[(&str, &str)], values: &[f64]) -> Series {
@@ -148,7 +178,7 @@ mod tests {
     }
 
     fn measured(more: &str, series: Vec<Series>) -> Vec<Metric> {
-        measure(&spec(more), "up", &Answer { series, warnings: Vec::new() }, &asked())
+        measure(&spec(more), "up", &Answer { series, ..Answer::default() }, &asked())
     }
 
     const TEN: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0];
@@ -178,9 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn a_slope_has_an_interval_and_an_optional_metric_may_be_absent() {
+        let slope = &measured(", reduce: slope", vec![series(&[], &TEN)])[0];
+        let (low, high) = slope.interval.unwrap();
+        assert!((low - 2.0).abs() < 1e-9 && (high - 2.0).abs() < 1e-9);
+        assert_eq!(measured("", vec![series(&[], &TEN)])[0].interval, None);
+        assert_eq!(measured(", optional: true", vec![]), []);
+    }
+
+    #[test]
     fn a_doubtful_answer_has_no_value_and_says_why() {
         let mut nan = TEN;
         nan[3] = f64::NAN;
+        let mut holed = series(&[], &TEN);
+        holed.values.drain(2..7);
         let cases = [
             measured("", vec![]),
             measured("", vec![series(&[("pod", "a")], &TEN), series(&[("pod", "b")], &TEN)]),
@@ -195,10 +236,31 @@ mod tests {
             measured("", vec![series(&[], &nan)]),
             measured("", vec![series(&[], &TEN[..8])]),
             measured("", vec![series(&[], &TEN[..2])]),
+            measured("", vec![holed]),
             measure(
                 &spec(""),
                 "up",
-                &Answer { series: vec![series(&[], &TEN)], warnings: vec!["no StoreAPIs matched".to_owned()] },
+                &Answer { warnings: vec!["no StoreAPIs matched".to_owned()], ..Answer::default() },
+                &asked(),
+            ),
+            measure(
+                &spec(""),
+                "up",
+                &Answer {
+                    series: vec![series(&[], &TEN)],
+                    stale: Some(("up{job=\"a\"}".to_owned(), 130.4)),
+                    ..Answer::default()
+                },
+                &asked(),
+            ),
+            measure(
+                &spec(""),
+                "up",
+                &Answer {
+                    series: vec![series(&[], &TEN)],
+                    warnings: vec!["no StoreAPIs matched".to_owned()],
+                    ..Answer::default()
+                },
                 &asked(),
             ),
         ];
@@ -214,7 +276,10 @@ mod tests {
         several series have component="a": {component="a",pod="1"} {component="a",pod="2"}
         1 of 10 samples are no numbers (NaN or infinite)
         there are samples for 80 % of the window only (one every 1 s is expected)
-        2 samples, at least 3 are needed; there are samples for 20 % of the window only (one every 1 s is expected)
+        2 samples, at least 3 are needed; it is stale: its newest value is 8 s older than the window's end
+        there are samples for 50 % of the window only (one every 1 s is expected); there are no samples for 6 s in the middle of the window
+        Prometheus warns: no StoreAPIs matched; Prometheus has no such series in the window
+        it is stale: the newest sample of up{job="a"} is 130 s older than the window's end
         Prometheus warns: no StoreAPIs matched
         "#);
     }

@@ -4,16 +4,26 @@
 //! answers are reduced to one number here, so that the number and the chart come from the same samples and a pack needs
 //! no window functions, which count every repetition of an exported value again.
 
+mod access;
+mod check;
 mod client;
+mod detect;
 mod events;
 mod measure;
+mod over;
 mod pack;
+mod packs;
 mod program;
+mod promql;
+mod query;
+mod trend;
 mod window;
 
+pub use access::Access;
 pub use client::{Auth, Client};
 pub use pack::Pack;
 pub use program::{Args, run};
+pub use query::Query;
 
 use std::path::PathBuf;
 
@@ -43,13 +53,33 @@ pub enum Error {
         /// The system's words.
         reason: String,
     },
-    /// Prometheus refuses the credentials.
-    #[error("Prometheus at {endpoint} refuses access ({status}): give --token-file or --basic-auth-file")]
+    /// One side does not trust the other's certificate.
+    #[error(
+        "no TLS with Prometheus at {endpoint}: {reason}; --ca-file names the authority of its certificate, --cert-file and --key-file the certificate that it may want to see"
+    )]
+    Tls {
+        /// The address.
+        endpoint: String,
+        /// OpenSSL's words.
+        reason: String,
+    },
+    /// A certificate, key or header cannot be used.
+    #[error("{reason}")]
     Access {
+        /// Which, and what to do.
+        reason: String,
+    },
+    /// Prometheus refuses the credentials.
+    #[error(
+        "Prometheus at {endpoint} refuses access ({status}, {said}): give --token-file, --basic-auth-file or, where there are tenants, --tenant"
+    )]
+    Refused {
         /// The address.
         endpoint: String,
         /// The HTTP status.
         status: u16,
+        /// The beginning of the answer.
+        said: String,
     },
     /// Something else than Prometheus' API answered.
     #[error(
@@ -86,10 +116,12 @@ pub enum Error {
         query: String,
     },
     /// Nobody said what to measure, and the application does not tell.
-    #[error("which metric pack? the report's application has none of its own: give --pack")]
+    #[error("which metric pack? the report's application has none of its own: give --pack or --query")]
     WhichPack,
     /// There is no such pack.
-    #[error("no metric pack {name:?}: it is neither a built-in one (heron) nor a file that can be read")]
+    #[error(
+        "no metric pack {name:?}: it is neither a built-in one (heron, flink, kafka, none) nor a file that can be read"
+    )]
     NoPack {
         /// The name or path.
         name: String,
@@ -126,6 +158,18 @@ pub enum Error {
         /// The template engine's words, with the line.
         reason: String,
     },
+    /// A function takes a count of the last export for a counter.
+    #[error(
+        "the query of metric {metric} takes {function}() of {name}, which is no counter: Heron counts from one export to the next, and every scrape finds that count again until then; write last_over_time({name}{{…}}[1m]) / {{{{ export_interval }}}} for a rate, as the pack heron does (docs/metrics.md)"
+    )]
+    NoCounter {
+        /// The metric.
+        metric: String,
+        /// The function.
+        function: String,
+        /// What it is taken of, as a name or a regular expression for one.
+        name: String,
+    },
     /// Nobody said what time to measure.
     #[error("no window to measure: the report has no load, so give --window-start and --window-end")]
     NoWindow,
@@ -152,7 +196,11 @@ fn hint(variables: &[String]) -> &'static str {
 impl ExitClass for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Connect { .. } | Self::Access { .. } | Self::Foreign { .. } | Self::Failed { .. } => Exit::Refused,
+            Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::Refused { .. }
+            | Self::Foreign { .. }
+            | Self::Failed { .. } => Exit::Refused,
             _ => Exit::Usage,
         }
     }

@@ -8,14 +8,29 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Deserialize;
 
-use super::Error;
+use super::detect::{Detected, Finding};
+use super::{Error, promql};
 use crate::report::Direction;
 use crate::step::KeyValue;
-use crate::verdict::Demand;
+use crate::verdict::{Demand, Score};
 
-/// The packs that come with the program, by name: the engine's whose applications they measure.
-const BUILT_IN: [(&str, &str); 2] =
-    [("flink", include_str!("../../metrics/flink.yaml")), ("heron", include_str!("../../metrics/heron.yaml"))];
+/// The packs that come with the program, by name: an engine's whose applications it measures, or what else it is about.
+const BUILT_IN: [(&str, &str); 4] = [
+    ("flink", include_str!("../../metrics/flink.yaml")),
+    ("heron", include_str!("../../metrics/heron.yaml")),
+    ("kafka", include_str!("../../metrics/kafka.yaml")),
+    ("none", NONE),
+];
+
+/// The pack that measures nothing, for queries that are given on the command line.
+const NONE: &str = "
+description: What the queries of the command line ask for.
+params:
+  export_interval: { description: As long as the scrape interval, default: 15, detect: scrapes }
+  scrape_interval: { description: Seconds between two scrapes, default: 15, detect: scrapes }
+heartbeat: ''
+metrics: []
+";
 
 /// A metric pack.
 #[derive(Debug, Deserialize)]
@@ -28,13 +43,19 @@ pub struct Pack {
     /// Put in front of every query: variables and macros that they share.
     #[serde(default)]
     prelude: String,
-    /// Asks for the Unix time of the application's newest sample.
-    newest_sample: String,
+    /// Selects series that are there for as long as what is measured is: their samples tell when Prometheus scraped.
+    heartbeat: String,
+    /// The labels that tell its series from each other, where others come and go; all when empty.
+    #[serde(default)]
+    pub(super) heartbeat_by: Vec<String>,
     /// The metrics, in the order in which people read them.
     pub metrics: Vec<Spec>,
     /// What is demanded of them.
     #[serde(default)]
     pub checks: Vec<Demand>,
+    /// What they have to reach together; without it, each of them.
+    #[serde(default)]
+    pub score: Option<Score>,
 }
 
 /// A parameter of a pack; one that is not given, not in the report and without a default is missing.
@@ -46,6 +67,26 @@ struct Param {
     /// Where the report has it: a JSON Pointer such as /app/name.
     report: Option<String>,
     default: Option<Default>,
+    /// How it is found out when it is not given.
+    detect: Option<Detect>,
+}
+
+/// How an interval is found out from the samples of the heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Detect {
+    /// The time between two of them.
+    Scrapes,
+    /// By how much their value, an uptime in seconds, grows from one change to the next.
+    Exports,
+}
+
+/// Where the value of a parameter comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Given,
+    Detected,
+    Assumed,
 }
 
 /// A default is a number where the parameter is one.
@@ -78,6 +119,9 @@ pub struct Spec {
     /// How many samples it takes at least.
     #[serde(default = "three")]
     pub min_samples: u64,
+    /// Whether it is left out where there is no such series, instead of being told as unknown.
+    #[serde(default)]
+    pub optional: bool,
     /// The PromQL expression at one moment, as a template.
     query: String,
 }
@@ -107,6 +151,7 @@ pub enum Reduce {
 #[derive(Debug)]
 pub struct Filled {
     values: BTreeMap<String, Value>,
+    origins: BTreeMap<String, Origin>,
     /// How often the application gives its metrics new values.
     pub export_interval: Duration,
     /// How often Prometheus reads them.
@@ -135,44 +180,51 @@ impl Pack {
         }
     }
 
-    fn measures(&self, metric: &str) -> bool {
+    /// Whether it has a metric of this name.
+    pub(super) fn measures(&self, metric: &str) -> bool {
         self.metrics.iter().any(|spec| spec.name == metric)
     }
 
-    /// Adds demands; each takes the place of one on the same metric and component.
-    pub fn demand(&mut self, demands: &[Demand]) -> Result<(), Error> {
-        for demand in demands {
-            if !self.measures(&demand.metric) {
-                let known: Vec<&str> = self.metrics.iter().map(|spec| spec.name.as_str()).collect();
-                let reason = format!(
-                    "--check is on {:?}, which the pack does not measure; it has {}",
-                    demand.metric,
-                    known.join(", ")
-                );
-                return Err(Error::Param { reason });
-            }
-            self.checks.retain(|old| (&old.metric, &old.component) != (&demand.metric, &demand.component));
-            self.checks.push(demand.clone());
+    /// Whether it has a parameter of this name, written as in the pack.
+    pub(super) fn takes(&self, param: &str) -> bool {
+        self.params.contains_key(param)
+    }
+
+    /// The names of its parameters.
+    pub(super) fn params(&self) -> impl Iterator<Item = &str> {
+        self.params.keys().map(String::as_str)
+    }
+
+    /// Adds a metric, in the place of one of the same name. A pack without a heartbeat of its own takes the first series that is
+    /// asked for.
+    pub(super) fn add(&mut self, spec: Spec) {
+        if self.heartbeat.is_empty() {
+            let selector = promql::selectors(&spec.query).into_iter().next();
+            self.heartbeat = selector.map(|selector| selector.text).unwrap_or_default();
         }
-        Ok(())
+        self.metrics.retain(|old| old.name != spec.name);
+        self.metrics.push(spec);
+    }
+
+    /// How far back its queries look at most, as far as that is written out in them.
+    pub(super) fn reach(&self) -> Duration {
+        let texts = self.metrics.iter().map(|spec| spec.query.as_str()).chain([self.prelude.as_str()]);
+        let seconds = texts.map(promql::reach).fold(0.0, f64::max);
+        Duration::try_from_secs_f64(seconds).unwrap_or_default()
     }
 
     /// Fills the parameters in; `-` and `_` in their names are the same. What is not given is taken from the report, where the
-    /// pack says that it is to be found there.
+    /// pack says that it is to be found there. Parameters that it does not have are another pack's.
     pub fn fill(&self, given: &[KeyValue], report: &serde_json::Value) -> Result<Filled, Error> {
         let given: BTreeMap<String, &str> =
             given.iter().map(|pair| (pair.key.replace('-', "_"), pair.value.as_str())).collect();
-        if let Some(unknown) = given.keys().find(|name| !self.params.contains_key(*name)) {
-            let known: Vec<&str> = self.params.keys().map(String::as_str).collect();
-            return Err(Error::Param {
-                reason: format!("the pack has no parameter {unknown:?}; it has {}", known.join(", ")),
-            });
-        }
         let mut values = BTreeMap::new();
+        let mut origins = BTreeMap::new();
         let mut missing = Vec::new();
         for (name, param) in &self.params {
             // Tekton hands on an empty string for a parameter that nobody set.
             let said = given.get(name).copied().filter(|value| !value.is_empty());
+            origins.insert(name.clone(), if said.is_some() { Origin::Given } else { Origin::Assumed });
             match (said.or_else(|| param.reported(report)), &param.default) {
                 (Some(text), Some(Default::Number(_))) => {
                     let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
@@ -191,14 +243,54 @@ impl Pack {
             let reason = format!("the pack needs the parameters {}: add --params NAME=VALUE", missing.join(", "));
             return Err(Error::Param { reason });
         }
-        let interval = |name: &str| {
-            let seconds = values.get(name).and_then(|value| f64::try_from(value.clone()).ok());
-            seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| Error::Param {
-                reason: format!("the pack has no parameter {name} with a number of seconds as its default"),
-            })
-        };
-        let (export_interval, scrape_interval) = (interval("export_interval")?, interval("scrape_interval")?);
-        Ok(Filled { values, export_interval, scrape_interval })
+        let mut filled = Filled { values, origins, export_interval: Duration::ZERO, scrape_interval: Duration::ZERO };
+        filled.export_interval = filled.interval("export_interval")?;
+        filled.scrape_interval = filled.interval("scrape_interval")?;
+        Ok(filled)
+    }
+
+    /// Puts what was found out about the intervals in the place of what nobody said. What contradicts what was said is a warning;
+    /// an error in one line where nobody knows how often values change.
+    pub(super) fn learn(&self, filled: &mut Filled, found: &Detected) -> Result<Vec<String>, String> {
+        let mut warnings = Vec::new();
+        for (name, detect) in self.params.iter().filter_map(|(name, param)| Some((name, param.detect?))) {
+            let (Some(origin), Ok(known)) = (filled.origins.get(name).copied(), filled.interval(name)) else {
+                continue;
+            };
+            let finding = match detect {
+                Detect::Scrapes => found.scrapes(),
+                Detect::Exports => found.exports(known),
+            };
+            match (finding, origin) {
+                (Finding::Nothing, _) => {}
+                (Finding::Is(interval), Origin::Given) => {
+                    // How long a rate is taken over is a choice, where every scrape finds new values.
+                    let chosen = detect == Detect::Scrapes && name != "scrape_interval";
+                    if !chosen && differ(interval, known) {
+                        let (given, is) = (known.as_secs_f64(), interval.as_secs_f64());
+                        warnings.push(format!("{name} was given as {given} s, but the samples say {is} s"));
+                    }
+                }
+                (Finding::Is(interval), _) => {
+                    filled.values.insert(name.clone(), Value::from(interval.as_secs_f64()));
+                    filled.origins.insert(name.clone(), Origin::Detected);
+                }
+                (Finding::AtMost(interval), Origin::Given) => {
+                    let (given, is) = (known.as_secs_f64(), interval.as_secs_f64());
+                    warnings.push(format!("{name} was given as {given} s, but values change within {is} s"));
+                }
+                (Finding::AtMost(interval), _) => {
+                    return Err(format!(
+                        "values change at least every {} s, as often as Prometheus scrapes, so how often cannot be told: give {name} in seconds",
+                        interval.as_secs_f64()
+                    ));
+                }
+            }
+        }
+        let changed = |_| "an interval is no time".to_owned();
+        filled.export_interval = filled.interval("export_interval").map_err(changed)?;
+        filled.scrape_interval = filled.interval("scrape_interval").map_err(changed)?;
+        Ok(warnings)
     }
 
     /// The query of a metric as it is sent.
@@ -206,15 +298,16 @@ impl Pack {
         self.render(&spec.name, &spec.query, filled)
     }
 
-    /// The query for the Unix time of the application's newest sample.
-    pub fn newest_sample(&self, filled: &Filled) -> Result<String, Error> {
-        self.render("newest_sample", &self.newest_sample, filled)
+    /// The selector of the heartbeat as it is sent; empty when the pack has none.
+    pub(super) fn heartbeat(&self, filled: &Filled) -> Result<String, Error> {
+        self.render("heartbeat", &self.heartbeat, filled)
     }
 
     fn render(&self, metric: &str, query: &str, filled: &Filled) -> Result<String, Error> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("quoted", |value: String| quoted(&value));
+        environment.add_filter("regex", |value: String| escaped(&value));
         environment.add_filter("reported", |value: String| reported(&value));
         environment.add_filter("seconds", seconds);
         let text = format!("{}\n{query}", self.prelude);
@@ -226,8 +319,9 @@ impl Pack {
             variables.sort();
             return Err(Error::Undefined { metric: metric.to_owned(), variables });
         }
-        let query = template.render(&filled.values).map_err(wrong)?;
-        Ok(query.split_whitespace().collect::<Vec<_>>().join(" "))
+        let query = promql::tidy(&template.render(&filled.values).map_err(wrong)?);
+        promql::refuse_rates(metric, &query)?;
+        Ok(query)
     }
 }
 
@@ -238,6 +332,27 @@ impl Param {
 }
 
 impl Filled {
+    fn interval(&self, name: &str) -> Result<Duration, Error> {
+        let seconds = self.values.get(name).and_then(|value| f64::try_from(value.clone()).ok());
+        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| Error::Param {
+            reason: format!("the pack has no parameter {name} with a number of seconds as its default"),
+        })
+    }
+
+    /// The intervals, and how they are known: "exported every 60 s (detected), scraped every 15 s (given)".
+    pub(super) fn intervals(&self) -> String {
+        let told = |name: &str, interval: Duration| {
+            let origin = match self.origins.get(name) {
+                Some(Origin::Given) => "given",
+                Some(Origin::Detected) => "detected",
+                _ => "assumed",
+            };
+            format!("every {} s ({origin})", interval.as_secs_f64())
+        };
+        let exported = told("export_interval", self.export_interval);
+        format!("exported {exported}, scraped {}", told("scrape_interval", self.scrape_interval))
+    }
+
     /// Adds what is known only once the window is: its length, and the rate of the load when there was one.
     pub fn add_window(&mut self, window: Duration, load_rate: Option<f64>) {
         self.values.insert("window_seconds".to_owned(), Value::from(window.as_secs_f64()));
@@ -245,6 +360,12 @@ impl Filled {
             self.values.insert("load_rate".to_owned(), Value::from(rate));
         }
     }
+}
+
+/// Whether two intervals are not the same, give or take what timers are off.
+fn differ(one: Duration, other: Duration) -> bool {
+    let (one, other) = (one.as_secs_f64(), other.as_secs_f64());
+    (one - other).abs() > 0.1 * one.max(other)
 }
 
 /// A PromQL duration.
@@ -258,14 +379,20 @@ fn seconds(value: f64) -> String {
 fn reported(name: &str) -> String {
     let kept = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == ':';
     let shown: String = name.chars().map(|letter| if kept(letter) { letter } else { '_' }).collect();
+    let escaped = escaped(name);
+    if shown == escaped { shown } else { format!("{shown}|{escaped}") }
+}
+
+/// A regular expression for this text and no other.
+fn escaped(text: &str) -> String {
     let mut escaped = String::new();
-    for letter in name.chars() {
-        if !kept(letter) && letter.is_ascii_punctuation() {
+    for letter in text.chars() {
+        if letter.is_ascii_punctuation() && letter != '_' && letter != ':' {
             escaped.push('\\');
         }
         escaped.push(letter);
     }
-    if shown == escaped { shown } else { format!("{shown}|{escaped}") }
+    escaped
 }
 
 /// A PromQL string: quoted as Go does it, so that a parameter cannot end it.
@@ -289,6 +416,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prometheus::client::Series;
 
     fn params(pairs: &[&str]) -> Vec<KeyValue> {
         pairs.iter().map(|pair| pair.parse().unwrap()).collect()
@@ -302,14 +430,14 @@ mod tests {
         let pack = Pack::load("heron").unwrap();
         let address = serde_json::json!({"cluster": "local", "role": "ads", "environment": "staging"});
         let report = serde_json::json!({"app": {"name": "of the report", "address": address}});
-        let query = |given: &[&str]| pack.newest_sample(&pack.fill(&params(given), &report).unwrap()).unwrap();
+        let query = |given: &[&str]| pack.heartbeat(&pack.fill(&params(given), &report).unwrap()).unwrap();
         let whole = r#"topology="wc",cluster_role_env="local/ads/staging""#;
         assert!(query(&["topology=wc", "cluster="]).contains(whole));
         assert!(query(&[]).contains(r#"topology="of\u0020the\u0020report""#));
     }
 
     #[test]
-    fn every_query_of_the_built_in_pack_can_be_filled_in() {
+    fn every_query_of_the_heron_pack_can_be_filled_in() {
         let pack = Pack::load("heron").unwrap();
         let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
         filled.add_window(Duration::from_secs(60), Some(10_000.0));
@@ -317,14 +445,14 @@ mod tests {
             let query = pack.query(spec, &filled).unwrap();
             assert!(query.contains(r#"topology="wc",cluster_role_env="local/ads/staging""#), "{}: {query}", spec.name);
         }
-        assert!(pack.newest_sample(&filled).is_ok());
+        assert!(pack.heartbeat(&filled).is_ok());
     }
 
     #[test]
     fn the_built_in_packs_keep_to_the_schema() {
         let schema = serde_json::from_str(include_str!("../../schemas/metric-pack.schema.json")).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        for (name, text) in BUILT_IN {
+        for (name, text) in BUILT_IN.into_iter().filter(|(name, _)| *name != "none") {
             let pack: serde_json::Value = serde_saphyr::from_str(text).unwrap();
             let errors: Vec<String> =
                 validator.iter_errors(&pack).map(|error| format!("{}: {error}", error.instance_path())).collect();
@@ -341,7 +469,7 @@ mod tests {
             for spec in &pack.metrics {
                 pack.query(spec, &filled).unwrap();
             }
-            pack.newest_sample(&filled).unwrap()
+            pack.heartbeat(&filled).unwrap()
         };
         let report = serde_json::json!({"app": {"name": "my job", "address": {"jobId": "ab12"}}});
         assert!(query(&report, &[]).contains(r#"{job_id="ab12"}"#));
@@ -354,7 +482,7 @@ mod tests {
         let pack = Pack::load("heron").unwrap();
         let mut given = params(&GIVEN);
         given[0].value = "x\"} or up{a=\"\\".to_owned();
-        let query = pack.newest_sample(&pack.fill(&given, &NO_REPORT).unwrap()).unwrap();
+        let query = pack.heartbeat(&pack.fill(&given, &NO_REPORT).unwrap()).unwrap();
         assert!(query.contains(r#"topology="x\"}\u0020or\u0020up{a=\"\\","#), "{query}");
     }
 
@@ -363,7 +491,6 @@ mod tests {
         let pack = Pack::load("heron").unwrap();
         let say = |pairs: &[&str]| pack.fill(&params(pairs), &NO_REPORT).unwrap_err().to_string();
         insta::assert_snapshot!(say(&["topology=wc", "role="]), @"the pack needs the parameters cluster, environment, role: add --params NAME=VALUE");
-        insta::assert_snapshot!(say(&["topolgy=wc"]), @r#"the pack has no parameter "topolgy"; it has cluster, environment, export_interval, role, scrape_interval, topology"#);
         insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=5s"]].concat()), @r#"the pack's parameter export_interval is "5s", not a number above 0"#);
         assert_eq!(
             pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat()), &NO_REPORT).unwrap().export_interval,
@@ -372,32 +499,61 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_pack_is_refused_with_its_line() {
-        let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
-        let head = "description: d\nparams: {}\nnewest_sample: up\nmetrics:\n";
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, query");
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load" or "<= 5""#);
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check is on "b", which is no metric of it"#);
+    fn an_interval_is_detected_unless_it_is_given() {
+        let pack = Pack::load("heron").unwrap();
+        let sample = |time: f64| (time, (time / 5.0).floor() * 5.0 + 3.0);
+        let values = (0..60).map(|scrape| sample(f64::from(scrape) * 2.0)).collect();
+        let found = Detected::of(&[Series { values, ..Series::default() }]);
+        let learn = |more: &[&str]| {
+            let mut filled = pack.fill(&params(&[&GIVEN[..], more].concat()), &NO_REPORT).unwrap();
+            pack.learn(&mut filled, &found).map(|warnings| (filled.intervals(), warnings.join("; ")))
+        };
+        insta::assert_debug_snapshot!([
+            learn(&[]),
+            learn(&["export-interval=5"]),
+            learn(&["export-interval=60", "scrape-interval=15"]),
+        ], @r#"
+        [
+            Ok(
+                (
+                    "exported every 5 s (detected), scraped every 2 s (detected)",
+                    "",
+                ),
+            ),
+            Ok(
+                (
+                    "exported every 5 s (given), scraped every 2 s (detected)",
+                    "",
+                ),
+            ),
+            Ok(
+                (
+                    "exported every 60 s (given), scraped every 15 s (given)",
+                    "export_interval was given as 60 s, but the samples say 5 s; scrape_interval was given as 15 s, but the samples say 2 s",
+                ),
+            ),
+        ]
+        "#);
+        let values = (0..60).map(|scrape| sample(f64::from(scrape) * 15.0)).collect();
+        let found = Detected::of(&[Series { values, ..Series::default() }]);
+        let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
+        insta::assert_snapshot!(pack.learn(&mut filled, &found).unwrap_err(), @"values change at least every 15 s, as often as Prometheus scrapes, so how often cannot be told: give export_interval in seconds");
     }
 
     #[test]
-    fn a_check_of_the_command_line_takes_the_place_of_the_packs() {
-        let mut pack = Pack::load("heron").unwrap();
-        let before = pack.checks.len();
-        pack.demand(&["back_pressure <= 20".parse().unwrap(), "tps{publisher} >= 100".parse().unwrap()]).unwrap();
-        assert_eq!(pack.checks.len(), before + 1);
-        let limit =
-            |demand: &Demand| (demand.metric == "back_pressure").then(|| demand.criterion.limit(None)).flatten();
-        assert_eq!(pack.checks.iter().find_map(limit), Some(20.0));
-        let error = pack.demand(&["backpressure <= 20".parse().unwrap()]).unwrap_err();
-        assert!(error.to_string().starts_with("--check is on \"backpressure\", which the pack does not measure"));
+    fn a_wrong_pack_is_refused_with_its_line() {
+        let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
+        let head = "description: d\nparams: {}\nheartbeat: up\nmetrics:\n";
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, optional, query");
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load", "<= 5" or "<= +10%""#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check is on "b", which is no metric of it"#);
     }
 
     #[test]
     fn an_undefined_variable_is_named_with_its_metric() {
         let pack = Pack::parse(
             Path::new("mine.yaml"),
-            "description: d\nparams:\n  export_interval: {description: e, default: 5}\n  scrape_interval: {description: s, default: 1}\nnewest_sample: up\n\
+            "description: d\nparams:\n  export_interval: {description: e, default: 5}\n  scrape_interval: {description: s, default: 1}\nheartbeat: up\n\
              metrics:\n- {name: share, description: d, unit: ms, query: 'x / {{ load_rate }} * {{ topology }}'}\n",
         )
         .unwrap();

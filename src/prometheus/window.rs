@@ -11,8 +11,11 @@
 //!
 //! Asked from start + warm-up + 2E + S to end, every sample speaks of the load alone, after its warm-up. Asking later than
 //! `end` would take in exports that mix the load's last seconds with the silence after it; the price is that the
-//! load's last seconds, whose export comes after its end, count less. What was scraped just before the end has to be in
-//! Prometheus when it is asked: the program waits until a sample is there that is newer.
+//! load's last seconds, whose export comes after its end, count less. On average a sample is one export old, so the time that is
+//! measured is the one asked about, an export earlier: start + warm-up + E + S to end − E. What was scraped just before the end has
+//! to be in Prometheus when it is asked: the program waits until a sample is there that is newer.
+//!
+//! A query with a range longer than 2E speaks of as much time before t; the beginning is then left out for that long.
 
 use std::time::Duration;
 
@@ -35,28 +38,46 @@ pub(super) struct Asked {
     pub end: Timestamp,
     /// The time between them.
     pub step: Duration,
+    /// How many moments there are from one export to the next, at least 1.
+    pub per_export: usize,
+    /// A newest sample that is older than this at the end is stale: an export and four scrapes.
+    pub fresh: Duration,
+}
+
+/// What the load's beginning is left out for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// The load's own warm-up.
+    pub warm_up: Duration,
+    /// How often the application exports.
+    pub export: Duration,
+    /// How often Prometheus scrapes.
+    pub scrape: Duration,
+    /// How far back queries look.
+    pub reach: Duration,
 }
 
 impl Asked {
     /// When to ask about a load; an error in one line when the load was too short to be measured.
-    pub fn of(load: Window, warm_up: Duration, export: Duration, scrape: Duration) -> Result<Self, String> {
-        let cut = warm_up + 2 * export + scrape;
+    pub fn of(load: Window, pace: Pace) -> Result<Self, String> {
+        let Pace { warm_up, export, scrape, reach } = pace;
+        let cut = warm_up + (2 * export).max(reach) + scrape;
         let length = length(load);
         let left = length.saturating_sub(cut);
         if left < MIN_EXPORTS * export || left < 2 * scrape {
             return Err(format!(
                 "the load of {} s is too short to measure: the first {} s still speak of the time before, and what is \
-                 left holds fewer than {MIN_EXPORTS} exports (one every {} s)",
+                 left holds fewer than {MIN_EXPORTS} exports",
                 length.as_secs_f64(),
                 cut.as_secs_f64(),
-                export.as_secs_f64(),
             ));
         }
         let step = scrape.max(left / MAX_POINTS);
         // Counted from the end, so that the last moment is the load's last.
         let steps = (left.as_secs_f64() / step.as_secs_f64()).floor();
         let start = load.end - step.mul_f64(steps);
-        Ok(Self { start, end: load.end, step })
+        let per_export = ((export.as_secs_f64() / step.as_secs_f64()).round() as usize).max(1);
+        Ok(Self { start, end: load.end, step, per_export, fresh: export + 4 * scrape })
     }
 
     /// From the first moment to the last.
@@ -82,7 +103,7 @@ mod tests {
         let start = Timestamp::from_second(1_800_000_000).unwrap();
         let load = Window { start, end: start + Duration::from_secs(load) };
         let seconds = Duration::from_secs;
-        let asked = Asked::of(load, Duration::ZERO, seconds(export), seconds(scrape))?;
+        let asked = Asked::of(load, Pace { export: seconds(export), scrape: seconds(scrape), ..Pace::default() })?;
         let after = |time: Timestamp| (time.as_second() - start.as_second()) as u64;
         Ok((after(asked.start), after(asked.end), asked.points()))
     }
@@ -95,8 +116,20 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_looks_far_back_begins_later() {
+        let start = Timestamp::from_second(1_800_000_000).unwrap();
+        let load = Window { start, end: start + Duration::from_secs(1800) };
+        let (export, scrape) = (Duration::from_secs(15), Duration::from_secs(15));
+        let asked = |reach| {
+            let pace = Pace { export, scrape, reach: Duration::from_secs(reach), warm_up: Duration::from_secs(60) };
+            Asked::of(load, pace).unwrap().start.as_second() - start.as_second()
+        };
+        assert_eq!([asked(0), asked(30), asked(300)], [105, 105, 375]);
+    }
+
+    #[test]
     fn a_window_of_fewer_than_three_exports_is_refused() {
         assert!(asked(26, 5, 1).is_ok());
-        insta::assert_snapshot!(asked(25, 5, 1).unwrap_err(), @"the load of 25 s is too short to measure: the first 11 s still speak of the time before, and what is left holds fewer than 3 exports (one every 5 s)");
+        insta::assert_snapshot!(asked(25, 5, 1).unwrap_err(), @"the load of 25 s is too short to measure: the first 11 s still speak of the time before, and what is left holds fewer than 3 exports");
     }
 }

@@ -20,6 +20,15 @@ const SERVED_ON: i64 = 600;
 /// When the load runs, in seconds from the epoch of a test.
 pub const LOAD: std::ops::Range<i64> = 1200..3000;
 
+/// What an instance does in a second.
+#[derive(Clone, Copy, Default)]
+pub struct Work {
+    /// Records.
+    pub rate: f64,
+    /// Mean complete latency in ms; a spout's.
+    pub latency: f64,
+}
+
 /// An instance. Times are seconds from the test's epoch.
 #[derive(Clone)]
 pub struct Instance {
@@ -28,19 +37,35 @@ pub struct Instance {
     pub task: usize,
     pub born: i64,
     pub died: i64,
-    /// Records a second under load, and nothing otherwise.
-    pub rate: f64,
+    /// How long it is served after its end.
+    pub served_on: i64,
+    /// What it does under load; nothing after it.
+    pub work: Work,
+    /// What it does before the load.
+    pub before: Work,
+    /// When it does nothing.
+    pub pause: std::ops::Range<i64>,
     /// Share of the time it executes under load.
     pub busy: f64,
-    /// Mean complete latency in ms; a spout's.
-    pub latency: f64,
     /// Milliseconds a second that it holds the topology up under load.
     pub back_pressure: f64,
 }
 
 impl Instance {
     pub fn new(component: &'static str, container: usize, task: usize, rate: f64) -> Self {
-        Self { component, container, task, born: 0, died: i64::MAX, rate, busy: 0.5, latency: 0.0, back_pressure: 0.0 }
+        Self {
+            component,
+            container,
+            task,
+            born: 0,
+            died: i64::MAX,
+            served_on: SERVED_ON,
+            work: Work { rate, latency: 0.0 },
+            before: Work::default(),
+            pause: 0..0,
+            busy: 0.5,
+            back_pressure: 0.0,
+        }
     }
 
     fn id(&self) -> String {
@@ -53,14 +78,28 @@ impl Instance {
 
     /// The last export that a scrape at this time finds, if there is one. Instances do not export at the same time.
     fn export_before(&self, time: i64) -> Option<i64> {
-        let phase = self.born + (self.task as i64 * 7) % EXPORT;
+        let phase = self.first_phase();
         let last = time.min(self.died) - phase;
         (last >= EXPORT).then(|| phase + last - last.rem_euclid(EXPORT))
+    }
+
+    fn first_phase(&self) -> i64 {
+        if self.born == 0 { (self.task as i64 * 7) % EXPORT } else { self.born }
     }
 
     /// How many seconds of load there were in the export interval that ends at this time.
     fn loaded(export: i64) -> f64 {
         (export.min(LOAD.end) - (export - EXPORT).max(LOAD.start)).max(0) as f64
+    }
+
+    /// The records that it does in a stretch of time, before the load and under it.
+    fn done(&self, from: i64, to: i64) -> (f64, f64) {
+        let within = |start: i64, end: i64| {
+            let (start, end) = (start.max(from).max(self.born), end.min(to).min(self.died));
+            let pause = (end.min(self.pause.end) - start.max(self.pause.start)).max(0);
+            ((end - start).max(0) - pause).max(0) as f64
+        };
+        (within(0, LOAD.start) * self.before.rate, within(LOAD.start, LOAD.end) * self.work.rate)
     }
 }
 
@@ -72,6 +111,8 @@ pub struct Topology {
     pub stopped: f64,
     /// How the spouts' lag grows a second under load.
     pub lag_growth: f64,
+    /// Whether the sink is without the rules of Heron's Kubernetes configuration.
+    pub without_rules: bool,
 }
 
 impl Topology {
@@ -80,7 +121,7 @@ impl Topology {
         let mut out = String::new();
         for time in (0..3900_i64).step_by(SCRAPE as usize) {
             for instance in &self.instances {
-                if time < instance.died.saturating_add(SERVED_ON) {
+                if time < instance.died.saturating_add(instance.served_on) {
                     self.scrape(&mut out, instance, epoch, time);
                 }
             }
@@ -97,10 +138,19 @@ impl Topology {
         out
     }
 
+    /// The records a second that a component did in the time that is measured: the load's, without the first export and scrape and
+    /// the last export.
+    pub fn truth(&self, component: &str) -> f64 {
+        let (from, to) = (LOAD.start + EXPORT + SCRAPE, LOAD.end - EXPORT);
+        let of_it = self.instances.iter().filter(|instance| instance.component == component);
+        of_it.map(|instance| instance.done(from, to).1).sum::<f64>() / (to - from) as f64
+    }
+
     fn scrape(&self, out: &mut String, instance: &Instance, epoch: i64, time: i64) {
         let Some(export) = instance.export_before(time) else { return };
         let loaded = Instance::loaded(export);
-        let count = loaded * instance.rate;
+        let (before, under) = instance.done(export - EXPORT, export);
+        let count = before + under;
         let kind = if instance.is_spout() { "spout" } else { "bolt" };
         let id = instance.id();
         let labels = format!(r#"component="{}",component_type="{kind}",instance_id="{id}""#, instance.component);
@@ -108,21 +158,29 @@ impl Topology {
         let mut line = |name: &str, more: &str, value: f64| {
             sample(out, name, &format!("{labels}{more}"), value, epoch + time);
         };
+        let mut stream = |name: &str, context: &str, value: f64| match self.without_rules {
+            true => line(&format!("{name}_{}", context.replace('/', "_")), "", value),
+            false => line(name, &format!(r#",context="{context}""#), value),
+        };
         for context in contexts {
-            let context = format!(r#",context="{context}""#);
-            line("fail_count", &context, 0.0);
-            line("ack_count", &context, count);
+            stream("fail_count", context, 0.0);
+            stream("ack_count", context, count);
             if !instance.is_spout() {
-                line("execute_count", &context, count);
-                line("execute_time_ns", &context, loaded * instance.busy * 1e9);
+                stream("execute_count", context, count);
+                stream("execute_time_ns", context, loaded * instance.busy * 1e9);
             }
         }
-        line("emit_count", r#",context="default""#, count);
+        stream("emit_count", "default", count);
+        if instance.is_spout() {
+            // Where nothing was acked the last value stays.
+            let (work, acked) = (instance.work.latency, count.max(1e-9));
+            let mean = if count > 0.0 { (before * instance.before.latency + under * work) / acked } else { work };
+            stream("complete_latency", "default", mean * 1e6);
+        }
         // The leaked context of the uptime is not the same at each export.
         let leak = if export % 120 < 60 { r#",context="default""# } else { r#",context="upstream/default""# };
         line("jvm_uptime_secs", leak, (export - instance.born) as f64);
         if instance.is_spout() {
-            line("complete_latency", r#",context="default""#, instance.latency * 1e6);
             let under_load = (export.min(LOAD.end) - LOAD.start).max(0) as f64;
             line("kafka_offset_total_spout_lag", "", 500.0 + under_load * self.lag_growth);
         }
