@@ -32,6 +32,12 @@ impl Bench {
         self.end(child).await.code
     }
 
+    /// What Prometheus says of the reporters that it scrapes: which of them it could not, and why.
+    async fn targets(&self) -> String {
+        let url = format!("{}/api/v1/targets", self.sandbox.endpoints().prometheus_url);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
     fn load_words(&self) -> Vec<String> {
         let servers = self.servers();
         [
@@ -66,6 +72,9 @@ pub async fn a_parallelism_that_carries_the_rate_passes(bench: &Bench) {
     let code = bench.measure("enough").await;
     let report = bench.report("enough");
     let verdict = report.verdict.clone().unwrap();
+    if verdict.status == Status::Inconclusive {
+        panic!("{verdict:?}; Prometheus says: {}", bench.targets().await);
+    }
     assert_eq!((code, verdict.status), (Some(0), Status::Pass), "{verdict:?} {:#?}", report.metrics);
     for component in ["source", "transformer", "sink"] {
         near(value(&report, "tps", component), f64::from(RATE), 0.03);
