@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{App, Error, Part, Report, Run, write};
-use crate::step::{Exit, Failure, Step, StepArgs, part_name};
+use crate::step::{Exit, Failure, KeyValue, Step, StepArgs, part_name};
 
 /// Starts a run's report anew with what is known about the run. What an earlier run left in the same folder goes, or its
 /// verdict would be taken for this one's.
@@ -39,6 +39,23 @@ pub struct Args {
     /// Number of the pull request
     #[arg(long, value_name = "NUMBER", default_value = "", allow_hyphen_values = true)]
     pull_request: String,
+
+    /// Branch under test
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    branch: String,
+
+    /// Branch that the pull request goes into
+    #[arg(long, value_name = "NAME", default_value = "", allow_hyphen_values = true)]
+    base_branch: String,
+
+    /// Commit of that branch from which the branch under test forked: git merge-base
+    #[arg(long, value_name = "SHA", default_value = "", allow_hyphen_values = true)]
+    fork_point: String,
+
+    /// What is known of where the run takes place, as node=n2-standard-8 or image.app=sha256:…; runs with different values are
+    /// not comparable
+    #[arg(long, value_name = "NAME=VALUE", num_args = 0..)]
+    environment: Vec<KeyValue>,
 
     /// What the application runs on: heron, flink, manifest, or none for one that runs already
     #[arg(long, value_name = "ENGINE", default_value = "", hide_default_value = true, value_parser = ["", "heron", "flink", "manifest", "none"])]
@@ -94,12 +111,21 @@ impl Args {
             message: self.commit_message.clone(),
             author: self.author.clone(),
             pull_request: self.pull_request.clone(),
+            branch: self.branch.clone(),
+            base_branch: self.base_branch.clone(),
+            fork_point: self.fork_point.clone(),
             ..Run::default()
         };
         let app = App { engine: self.app_engine.clone(), name: self.app_name.clone(), ..App::default() };
         let known = !app.engine.is_empty() || !app.name.is_empty();
         let parts = self.parts.iter().map(|name| Part::of(name, Report::default())).collect();
-        Report { run: Some(run), app: known.then_some(app), parts, ..Report::default() }
+        let mut report = Report { run: Some(run), app: known.then_some(app), parts, ..Report::default() };
+        report.note_environment("streamgauge", env!("CARGO_PKG_VERSION"));
+        // A parameter that nobody filled in says nothing.
+        for KeyValue { key, value } in self.environment.iter().filter(|known| !known.value.is_empty()) {
+            report.note_environment(key, value);
+        }
+        report
     }
 
     /// Refuses what could only fail later: an application that nothing would measure, and text that Tekton takes for variables of
@@ -112,6 +138,9 @@ impl Args {
             ("--commit-message", &self.commit_message),
             ("--author", &self.author),
             ("--pull-request", &self.pull_request),
+            ("--branch", &self.branch),
+            ("--base-branch", &self.base_branch),
+            ("--fork-point", &self.fork_point),
         ];
         match arguments.into_iter().find(|(_, value)| value.contains("$(")) {
             Some((flag, value)) => Err(Error::Variable { flag, value: value.clone() }),
@@ -188,6 +217,20 @@ mod tests {
         begin(folder.path(), &["--app-engine=none", "--metric-pack=mine.yaml"]).await.unwrap();
         begin(folder.path(), &["--app-engine=flink"]).await.unwrap();
         assert!(Args::try_parse_from(["begin-report", "--app-engine=spark"]).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_report_says_where_the_branch_comes_from_and_where_the_run_takes_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let more =
+            ["--branch=a/b", "--base-branch=main", "--fork-point=c0ffee", "--environment", "node=x", "zone=", "a=b=c"];
+        begin(folder.path(), &more).await.unwrap();
+        let report = read(&folder.path().join("report.json")).unwrap().unwrap();
+        let run = report.run.unwrap();
+        assert_eq!([run.branch, run.base_branch, run.fork_point], ["a/b", "main", "c0ffee"]);
+        let known: Vec<_> = report.environment.unwrap().fingerprint.into_iter().collect();
+        let known: Vec<_> = known.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(known, ["a=b=c", "node=x", concat!("streamgauge=", env!("CARGO_PKG_VERSION"))]);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Numbers as people read them: 10,000/s, 41 %, 12.3 ms.
+//! Numbers as people read them: 10,000/s, 41 %, 12.3 ms, −12 %.
 
 /// A number with thousands separators: whole from 100 on, with up to three significant digits below.
 pub fn number(value: f64) -> String {
@@ -10,7 +10,7 @@ pub fn number(value: f64) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let fraction = fraction.trim_end_matches('0');
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("−", digits));
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -26,18 +26,50 @@ pub fn number(value: f64) -> String {
 
 /// A number with its unit. Percents from 10 on are whole, but just below 100 tenths tell nearly from fully.
 pub fn quantity(value: f64, unit: &str) -> String {
-    match unit {
-        "records/s" => format!("{}/s", number(value)),
-        "%" if value.abs() >= 10.0 && !(99.0..100.0).contains(&value) => format!("{} %", number(value.round())),
-        "%" => format!("{} %", number((value * 10.0).round() / 10.0)),
-        "" => number(value),
-        unit => format!("{} {unit}", number(value)),
-    }
+    amount(value, unit) + &suffix(unit)
+}
+
+/// Two numbers with their unit once: "190 to 226/s", "−1.2 to 3.4 %".
+pub fn between((low, high): (f64, f64), unit: &str) -> String {
+    format!("{} to {}{}", amount(low, unit), amount(high, unit), suffix(unit))
+}
+
+/// A change in percent, with its sign: "+3.4 %", "−12 %", "0 %".
+pub fn change(percent: f64) -> String {
+    signed(percent) + &suffix("%")
+}
+
+/// Two changes in percent, with their signs: "−15 to −9 %", "−1.2 to +3.4 %".
+pub fn change_between((low, high): (f64, f64)) -> String {
+    format!("{} to {}{}", signed(low), signed(high), suffix("%"))
 }
 
 /// A metric's name in words: `spout_tps` is "spout TPS".
 pub fn title_of(metric: &str) -> String {
     metric.replace("back_pressure", "back-pressure").replace('_', " ").replace("tps", "TPS")
+}
+
+/// A number as precise as its unit is read.
+fn amount(value: f64, unit: &str) -> String {
+    match unit {
+        "%" if value.abs() >= 10.0 && !(99.0..100.0).contains(&value) => number(value.round()),
+        "%" => number((value * 10.0).round() / 10.0),
+        _ => number(value),
+    }
+}
+
+/// What follows a number of this unit.
+fn suffix(unit: &str) -> String {
+    match unit {
+        "" => String::new(),
+        "records/s" => "/s".to_owned(),
+        unit => format!(" {unit}"),
+    }
+}
+
+fn signed(percent: f64) -> String {
+    let text = amount(percent, "%");
+    if percent > 0.0 && text != "0" { format!("+{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -48,7 +80,7 @@ mod tests {
     fn numbers_are_as_short_as_they_can_be_said() {
         let said: Vec<String> =
             [0.0, -0.001, 0.05, 1.0, 9.999, 12.34, 99.96, 350.4, 9_800.2, 1_800_000.0, -12_345.6].map(number).into();
-        assert_eq!(said, ["0", "0", "0.05", "1", "10", "12.3", "100", "350", "9,800", "1,800,000", "-12,346"]);
+        assert_eq!(said, ["0", "0", "0.05", "1", "10", "12.3", "100", "350", "9,800", "1,800,000", "−12,346"]);
     }
 
     #[test]
@@ -59,5 +91,15 @@ mod tests {
         assert_eq!(quantity(0.04, "%"), "0 %");
         assert_eq!(quantity(12.34, "ms"), "12.3 ms");
         assert_eq!(quantity(28.0, "instances"), "28 instances");
+    }
+
+    #[test]
+    fn a_change_carries_its_sign_and_an_interval_its_unit_once() {
+        assert_eq!([-12.4, 3.42, 0.04, -0.04, 12.0].map(change), ["−12 %", "+3.4 %", "0 %", "0 %", "+12 %"]);
+        assert_eq!(change_between((-15.2, -9.04)), "−15 to −9 %");
+        assert_eq!(change_between((-1.23, 3.4)), "−1.2 to +3.4 %");
+        assert_eq!(between((190.0, 226.3), "records/s"), "190 to 226/s");
+        assert_eq!(between((0.5, 1.25), "ms"), "0.5 to 1.25 ms");
+        assert_eq!(between((1.0, 2.0), ""), "1 to 2");
     }
 }

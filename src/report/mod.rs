@@ -2,18 +2,24 @@
 //!
 //! Each step adds its own part and leaves the others alone; parts that this version does not know are kept.
 
+mod baseline;
 pub mod begin;
 pub mod collect;
+pub mod ending;
+mod figures;
 mod format;
 pub mod render;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use format::{number, quantity, title_of};
+pub use baseline::{Baseline, Comparison, Difference, Outcome};
+pub use figures::Figures;
+pub use format::{between, change, change_between, number, quantity, title_of};
 
 use crate::step::{Exit, ExitClass};
 
@@ -47,9 +53,15 @@ pub struct Report {
     /// The applications of a run that tests several, each with what was measured of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+    /// What the run was compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// The judgement on the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// Where it ran: runs are comparable only where this is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
     /// Why steps failed, in the order in which they did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<StepError>,
@@ -68,7 +80,9 @@ impl Default for Report {
             metrics: Vec::new(),
             checks: Vec::new(),
             parts: Vec::new(),
+            baseline: None,
             verdict: None,
+            environment: None,
             errors: Vec::new(),
             other: Map::new(),
         }
@@ -80,8 +94,24 @@ impl Report {
     pub fn begin_app(&mut self, app: App) {
         let mut run = self.run.take().unwrap_or_default();
         run.started_at.get_or_insert_with(Timestamp::now);
-        *self = Self { run: Some(run), app: Some(app), other: std::mem::take(&mut self.other), ..Self::default() };
+        let (environment, other) = (self.environment.take(), std::mem::take(&mut self.other));
+        *self = Self { run: Some(run), app: Some(app), environment, other, ..Self::default() };
     }
+
+    /// Notes something about where the run takes place, by its name: `kafka`, `node`, `image.app`.
+    pub fn note_environment(&mut self, name: &str, value: impl Into<String>) {
+        let environment = self.environment.get_or_insert_default();
+        environment.fingerprint.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Where a run took place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    /// What is known about it, by name: `heron`, `kafka`, `node`, `image.app`. Two runs with different values of one name are not
+    /// comparable.
+    pub fingerprint: BTreeMap<String, String>,
 }
 
 /// One application of a run that tests several.
@@ -102,6 +132,9 @@ pub struct Part {
     /// What was demanded of the measurements, and whether it was met.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
+    /// What it was compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// The judgement on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
@@ -113,14 +146,14 @@ pub struct Part {
 impl Part {
     /// The part that is in a report of its own.
     pub fn of(name: &str, report: Report) -> Self {
-        let Report { app, load, metrics, checks, verdict, errors, .. } = report;
-        Self { name: name.to_owned(), app, load, metrics, checks, verdict, errors }
+        let Report { app, load, metrics, checks, baseline, verdict, errors, .. } = report;
+        Self { name: name.to_owned(), app, load, metrics, checks, baseline, verdict, errors }
     }
 
     /// The part as a report of its own.
     pub fn report(&self) -> Report {
-        let Self { app, load, metrics, checks, verdict, errors, .. } = self.clone();
-        Report { app, load, metrics, checks, verdict, errors, ..Report::default() }
+        let Self { app, load, metrics, checks, baseline, verdict, errors, .. } = self.clone();
+        Report { app, load, metrics, checks, baseline, verdict, errors, ..Report::default() }
     }
 }
 
@@ -146,6 +179,12 @@ pub struct Run {
     pub author: String,
     /// The pull request's number.
     pub pull_request: String,
+    /// The branch under test.
+    pub branch: String,
+    /// The branch that the pull request goes into.
+    pub base_branch: String,
+    /// The commit of that branch from which the branch under test forked.
+    pub fork_point: String,
 }
 
 /// The application as it was deployed: what really runs, not what was asked for.
@@ -340,6 +379,9 @@ pub struct Metric {
     pub direction: Direction,
     /// Its value over the window; none when it could not be measured, and never 0 in its place.
     pub value: Option<f64>,
+    /// Between which values the true one lies with 95 % confidence; only of a metric that is a slope.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
     /// How it went, as (Unix seconds, value).
     pub series: Vec<(f64, f64)>,
     /// How many samples the value stands on.
@@ -378,10 +420,28 @@ pub struct Check {
     pub value: Option<f64>,
     /// The demand as a number, in the metric's unit.
     pub limit: Option<f64>,
+    /// What the baseline had, where the demand is relative to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
+    /// Between which values the true one lies, in the metric's unit, where the demand was judged by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<(f64, f64)>,
+    /// What the check counts for among the others.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: f64,
     /// Whether it was met.
     pub status: Status,
     /// Why, in one line.
     pub cause: String,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_one(weight: &f64) -> bool {
+    *weight == 1.0
 }
 
 /// A judgement and its cause.
@@ -553,9 +613,19 @@ pub fn read(path: &Path) -> Result<Option<Report>, Error> {
 
 /// Changes a report, or makes one. The file is replaced in one move, so that nobody reads half of it.
 pub fn update(path: &Path, change: impl FnOnce(&mut Report)) -> Result<(), Error> {
+    let _held = hold(path);
     let mut report = read(path)?.unwrap_or_default();
     change(&mut report);
     write(path, &report, true)
+}
+
+/// Lets one step of a run after the other change the reports of a folder, until it is dropped. Where the file system knows no locks
+/// they change them all the same.
+fn hold(path: &Path) -> Option<std::fs::File> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = std::fs::File::open(folder).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
 }
 
 /// Writes a file beside a report, in one move and so that the users of other steps may read it and go on with it. Without
@@ -598,6 +668,23 @@ mod tests {
         assert_eq!(report.run.unwrap().commit, "c0ffee");
         assert_eq!(report.other["tomorrow"], 1);
         assert_eq!(report.verdict.unwrap().status, Status::Pass);
+    }
+
+    #[test]
+    fn steps_that_write_at_one_time_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        std::thread::scope(|scope| {
+            for number in 0..4 {
+                let path = &path;
+                scope.spawn(move || {
+                    (0..10).for_each(|_| {
+                        update(path, |report| report.errors.push(StepError::now("x", number, String::new()))).unwrap()
+                    });
+                });
+            }
+        });
+        assert_eq!(read(&path).unwrap().unwrap().errors.len(), 40);
     }
 
     #[test]

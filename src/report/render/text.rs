@@ -2,18 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::view::{CHECKS, Table, View};
+use unicode_width::UnicodeWidthStr;
+
+use super::view::{Kind, Table, View};
 
 pub(super) fn render(view: &View) -> String {
     let mut out = format!("{}  {}\n{}\n", view.word(), clean(&view.title), clean(&view.cause));
+    if !view.alert.is_empty() {
+        _ = writeln!(out, "{}", clean(&view.alert));
+    }
     if !view.facts.is_empty() {
         out.push('\n');
     }
-    let width = view.facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in &view.facts {
-        _ = writeln!(out, "{name:width$}  {}", clean(value));
+    let width = view.facts.iter().map(|fact| fact.name.width()).max().unwrap_or(0);
+    for fact in &view.facts {
+        _ = writeln!(out, "{}  {}", padded(fact.name, width, Kind::Text), clean(&fact.value));
     }
-    for table in &view.tables {
+    for table in view.numbers.iter().chain(&view.tables) {
         _ = write!(out, "\n{}", columns(table));
     }
     if !view.notes.is_empty() {
@@ -21,6 +26,9 @@ pub(super) fn render(view: &View) -> String {
         for note in &view.notes {
             _ = writeln!(out, "  {}", clean(note));
         }
+    }
+    for table in &view.details {
+        _ = write!(out, "\n{}", columns(table));
     }
     for part in &view.parts {
         _ = write!(out, "\n{}", render(part));
@@ -30,38 +38,35 @@ pub(super) fn render(view: &View) -> String {
 
 /// The load and the measurements, without what was demanded of them.
 pub(super) fn numbers(view: &View) -> String {
-    let load = view
-        .facts
-        .iter()
-        .filter(|(name, _)| *name == "load")
-        .map(|(name, value)| format!("{name}  {}\n", clean(value)));
-    let tables = view.tables.iter().filter(|table| table.title != CHECKS).map(columns);
-    load.chain(tables).collect::<Vec<String>>().join("\n")
+    let alert = Some(&view.alert).filter(|alert| !alert.is_empty()).map(|alert| clean(alert) + "\n");
+    let load = view.facts.iter().filter(|fact| fact.name == "load");
+    let load = load.map(|fact| format!("{}  {}\n", fact.name, clean(&fact.value)));
+    let parts = alert.into_iter().chain(load).chain(view.numbers.iter().map(columns));
+    parts.collect::<Vec<String>>().join("\n")
 }
 
-fn columns(table: &Table) -> String {
-    let rows: Vec<Vec<String>> = std::iter::once(&table.head)
-        .chain(&table.rows)
-        .map(|row| row.iter().map(|cell| clean(cell)).collect())
+pub(super) fn columns(table: &Table) -> String {
+    let head = table.head.iter().map(|column| &column.name).collect();
+    let rows = table.rows.iter().map(|row| row.iter().collect());
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(rows)
+        .map(|row: Vec<&String>| row.into_iter().map(|cell| clean(cell)).collect())
         .collect();
-    let widths: Vec<usize> = (0..table.head.len())
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();
+    let widths: Vec<usize> = (0..table.head.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
-    for row in rows {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(
-                |(column, (cell, &width))| {
-                    if column < table.text_columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                },
-            )
-            .collect();
+    for row in &rows {
+        let cells = row.iter().zip(&table.head).zip(&widths);
+        let cells: Vec<String> = cells.map(|((cell, column), width)| padded(cell, *width, column.kind)).collect();
         _ = writeln!(out, "{}", cells.join("  ").trim_end());
     }
     out
+}
+
+/// A cell as wide as its column is shown; Rust's own padding counts characters, some of which take two places or none.
+fn padded(cell: &str, width: usize, kind: Kind) -> String {
+    let space = " ".repeat(width.saturating_sub(cell.width()));
+    if kind == Kind::Number { space + cell } else { format!("{cell}{space}") }
 }
 
 /// One line without control characters: what other systems said must not steer the terminal.
