@@ -1,175 +1,187 @@
-//! The text of a run's message, in Slack's mrkdwn.
+//! A run's message: text in Slack's mrkdwn, and the same as blocks.
 
 use std::fmt::Write;
 
-use crate::report::{Report, Run, Status, Verdict, render};
-use crate::step::KeyValue;
+use serde_json::Value;
+
+use super::blocks::{self, clip, escape};
+use crate::report::ending::{Beginning, Ending, Phase, subject};
+use crate::report::{Figures, Report, Run, Status, Verdict, render};
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
 const LONGEST: usize = 4000;
 
-/// The most of an error that a message shows; the log has the rest.
-const LONGEST_ERROR: usize = 600;
+/// The most characters of one piece of foreign text in the line that says which run it was.
+const LONGEST_PIECE: usize = 300;
 
-/// How the run ended, as the Pipeline knows it.
-#[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// `$(tasks.status)`.
-    pub status: String,
-    /// How single tasks ended: their names in the Pipeline, and Tekton's words Succeeded, Failed or None (never started), with the
-    /// reason behind a slash where it is known.
-    pub tasks: Vec<KeyValue>,
-    /// The run's name, for when there is no report.
-    pub run_id: String,
-    /// The run's page.
-    pub link: String,
+/// The longest address that is linked; Slack takes 3000 characters.
+const LONGEST_URL: usize = 1000;
+
+/// A message as Slack takes it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Message {
+    /// The whole message as text: what notifications show, and all there is where blocks are not taken.
+    pub text: String,
+    /// The message as blocks.
+    pub blocks: Vec<Value>,
+}
+
+/// What a message is made of.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// The run's report.
+    pub report: &'a Report,
     /// Why the report could not be read.
-    pub unreadable: Option<String>,
+    pub unreadable: Option<&'a str>,
+    /// How the run began.
+    pub beginning: &'a Beginning,
+    /// How it ended.
+    pub ending: &'a Ending,
 }
 
-/// The message of a run: the verdict or what went wrong, what was run, and the numbers.
-pub fn text(report: &Report, outcome: &Outcome) -> String {
-    let verdict = verdict(report, outcome);
-    let mut text = headline(report, verdict, outcome);
-    text.push_str(&run_line(report.run.as_ref(), outcome));
-    if verdict.is_none() {
-        text.push_str(&failure_lines(report, outcome));
+impl Content<'_> {
+    /// The message of the run.
+    pub fn message(&self) -> Message {
+        let blocks = match self.beginning.phase {
+            Phase::Start => self.start_blocks(),
+            Phase::End => self.end_blocks(),
+        };
+        Message { text: self.text(), blocks }
     }
-    let mut text = shorten(text.trim_end(), LONGEST);
-    let numbers = render::numbers(report);
-    if !numbers.is_empty() {
+
+    /// The message as text: the verdict or what went wrong, what was run, and the numbers.
+    fn text(&self) -> String {
+        let (sign, title) = self.headline();
+        let mut text = format!("{sign} *{}*\n", escape(&title));
+        let lines = self.cause().into_iter().chain([self.run_line().join(" · ")]).chain(self.reasons());
+        lines.filter(|line| !line.is_empty()).for_each(|line| text = format!("{text}{line}\n"));
+        let mut text = clip(text.trim_end(), LONGEST);
+        let numbers = self.numbers();
         let room = LONGEST.saturating_sub(text.chars().count() + "\n``````".len());
-        if room > 0 {
-            let _ = write!(text, "\n```{}```", shorten(&escape(numbers.trim_end()), room));
+        if !numbers.is_empty() && room > 0 {
+            let _ = write!(text, "\n```{}```", clip(&escape(&numbers), room));
+        }
+        text
+    }
+
+    fn start_blocks(&self) -> Vec<Value> {
+        let (sign, title) = self.headline();
+        let cause = self.cause().unwrap_or_default();
+        [blocks::header(&format!("{sign} {title}")), blocks::section(&cause), blocks::context(&self.run_line())]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn end_blocks(&self) -> Vec<Value> {
+        let (sign, title) = self.headline();
+        let figures = Figures::of(self.report);
+        let fields = [
+            ("Load", &figures.load),
+            ("TPS", &figures.tps),
+            ("Latency", &figures.latency),
+            ("Lag", &figures.lag),
+            ("Against the baseline", &figures.change),
+        ];
+        let reasons = self.reasons().join("\n");
+        let first = [
+            blocks::header(&format!("{sign} {title}")),
+            blocks::section(&self.cause().unwrap_or_default()),
+            blocks::section(&reasons),
+            blocks::fields(&fields),
+        ];
+        let numbers = blocks::code(&self.numbers());
+        first.into_iter().flatten().chain(numbers).chain(blocks::context(&self.run_line())).collect()
+    }
+
+    /// The verdict on the run; none where there is none, or none that counts.
+    fn verdict(&self) -> Option<&Verdict> {
+        self.ending.verdict(self.report).filter(|_| self.beginning.phase == Phase::End)
+    }
+
+    /// The sign and the words of the first line.
+    fn headline(&self) -> (&'static str, String) {
+        let subject = subject(self.report);
+        match (self.beginning.phase, self.verdict()) {
+            (Phase::Start, _) => (":hourglass_flowing_sand:", format!("{subject}: running")),
+            (_, Some(verdict)) => (sign(verdict.status), format!("{subject}: {}", verdict.status.as_str())),
+            (_, None) => {
+                let words = self.ending.without_verdict();
+                let sign = if words.ends_with("failed") { ":x:" } else { ":grey_question:" };
+                (sign, format!("{subject}: {words}"))
+            }
         }
     }
-    text
-}
 
-/// The report's verdict, unless the run failed for another reason after all was judged well.
-fn verdict<'a>(report: &'a Report, outcome: &Outcome) -> Option<&'a Verdict> {
-    let good = |verdict: &&Verdict| matches!(verdict.status, Status::Pass | Status::Warn);
-    report.verdict.as_ref().filter(|verdict| outcome.status != "Failed" || !good(verdict))
-}
-
-fn headline(report: &Report, verdict: Option<&Verdict>, outcome: &Outcome) -> String {
-    let subject = escape(&subject(report));
-    match verdict {
-        Some(verdict) => {
-            let sign = match verdict.status {
-                Status::Pass => ":white_check_mark:",
-                Status::Warn => ":warning:",
-                Status::Fail => ":x:",
-                Status::Inconclusive => ":grey_question:",
-            };
-            format!("{sign} *{subject}: {}*\n{}\n", verdict.status.as_str(), escape(&verdict.cause))
+    /// The line below the first one: why it is so or, at the start, what is to come.
+    fn cause(&self) -> Option<String> {
+        match self.beginning.phase {
+            Phase::Start => Some(self.beginning.load()),
+            Phase::End => self.verdict().map(|verdict| escape(&verdict.cause)),
         }
-        None if outcome.status == "Succeeded" || outcome.status == "Completed" => {
-            format!(":grey_question: *{subject}: the run ended without a verdict*\n")
+    }
+
+    /// Why a run without a verdict has none, a line each.
+    fn reasons(&self) -> Vec<String> {
+        if self.beginning.phase == Phase::Start || self.verdict().is_some() {
+            return Vec::new();
         }
-        None => format!(":x: *{subject}: the run failed*\n"),
+        let reasons = self.ending.reasons(self.report, self.unreadable, escape);
+        reasons.into_iter().map(|reason| format!("• {reason}")).collect()
     }
-}
 
-/// The application, or all of them.
-fn subject(report: &Report) -> String {
-    let apps = report.app.iter().chain(report.parts.iter().filter_map(|part| part.app.as_ref()));
-    let names: Vec<&str> = apps.map(|app| app.name.as_str()).filter(|name| !name.is_empty()).collect();
-    if names.is_empty() { "performance test".to_owned() } else { names.join(", ") }
-}
-
-/// Which run of which commit this was; what nobody said is left out.
-fn run_line(run: Option<&Run>, outcome: &Outcome) -> String {
-    let run = run.cloned().unwrap_or_default();
-    let id = if run.id.is_empty() { &outcome.run_id } else { &run.id };
-    let mut parts = Vec::new();
-    match (id.as_str(), outcome.link.as_str()) {
-        ("", "") => {}
-        ("", link) => parts.push(linked(link, "run")),
-        (id, "") => parts.push(escape(id)),
-        (id, link) => parts.push(linked(link, id)),
-    }
-    if !run.commit.is_empty() {
-        let short: String = run.commit.chars().take(8).collect();
-        let subject = run.message.lines().next().unwrap_or_default();
-        parts.push(format!("`{}` {}", escape(&short), escape(subject)).trim_end().to_owned());
-    }
-    if !run.author.is_empty() {
-        parts.push(format!("by {}", escape(&run.author)));
-    }
-    if !run.pull_request.is_empty() {
-        parts.push(format!("pull request {}", escape(&run.pull_request)));
-    }
-    if parts.is_empty() { String::new() } else { parts.join(" · ") + "\n" }
-}
-
-/// Which tasks failed, and why, as far as the report tells.
-fn failure_lines(report: &Report, outcome: &Outcome) -> String {
-    let mut lines = String::new();
-    let mut explained = false;
-    for task in &outcome.tasks {
-        let (status, reason) = task.value.split_once('/').unwrap_or((&task.value, ""));
-        if matches!(status, "Succeeded" | "None" | "") {
-            continue;
+    fn numbers(&self) -> String {
+        match self.beginning.phase {
+            Phase::Start => String::new(),
+            Phase::End => render::numbers(self.report).trim_end().to_owned(),
         }
-        let _ = write!(lines, "• task `{}`: {}", escape(&task.key), escape(status));
-        if !matches!(reason, "" | "Failed" | "StepFailed") {
-            let _ = write!(
-                lines,
-                " ({}{})",
-                escape(reason),
-                meaning(reason).map(|is| format!(": {is}")).unwrap_or_default()
-            );
-            explained = true;
+    }
+
+    /// Which run of which commit this is; what nobody said is left out.
+    fn run_line(&self) -> Vec<String> {
+        let run = self.report.run.as_ref().cloned().unwrap_or_default();
+        let id = if run.id.is_empty() { &self.ending.run_id } else { &run.id };
+        let piece = |text: &str| clip(&escape(text), LONGEST_PIECE);
+        let mut parts = Vec::new();
+        match (id.as_str(), self.ending.link.as_str()) {
+            ("", "") => {}
+            ("", link) => parts.push(linked(link, "run")),
+            (id, "") => parts.push(piece(id)),
+            (id, link) => parts.push(linked(link, id)),
         }
-        lines.push('\n');
+        parts.extend(commit(&run));
+        if !run.author.is_empty() {
+            parts.push(format!("by {}", piece(&run.author)));
+        }
+        if !run.pull_request.is_empty() {
+            parts.push(format!("pull request {}", piece(&run.pull_request)));
+        }
+        parts
     }
-    let errors = || report.errors.iter().chain(report.parts.iter().flat_map(|part| &part.errors));
-    for error in errors() {
-        let message = shorten(&error.message, LONGEST_ERROR);
-        let _ = writeln!(lines, "• {} (exit {}): {}", escape(&error.program), error.exit_code, escape(&message));
-    }
-    if let Some(reason) = &outcome.unreadable {
-        let _ = writeln!(lines, "• the report cannot be read: {}", escape(reason));
-    } else if errors().next().is_none() && !explained {
-        lines.push_str(
-            "• no step left a reason in the report, as when its pod is deleted: see the run's status and log\n",
-        );
-    }
-    lines
 }
 
-/// What Tekton's reason for the end of a task means (Tekton 1.15, TaskRunReason), where the program was not there to tell.
-fn meaning(reason: &str) -> Option<&'static str> {
-    Some(match reason {
-        "StepOOM" => "killed, it needed more memory than its limit",
-        "TaskRunTimeout" => "not done within the task's timeout",
-        "TaskRunCancelled" => "the run was cancelled, or its time was over",
-        "PodEvicted" => "its pod was evicted, the node was short of memory or disk",
-        "PodCreationFailed" => "its pod could not be made",
-        "TaskRunImagePullFailed" => "its image could not be pulled",
-        "CreateContainerConfigError" => "its container could not be made, is a Secret missing?",
-        _ => return None,
-    })
+fn sign(status: Status) -> &'static str {
+    match status {
+        Status::Pass => ":white_check_mark:",
+        Status::Warn => ":warning:",
+        Status::Fail => ":x:",
+        Status::Inconclusive => ":grey_question:",
+    }
+}
+
+/// The commit and the first line of its message.
+fn commit(run: &Run) -> Option<String> {
+    let short: String = run.commit.chars().take(8).collect();
+    let subject = clip(&escape(run.message.lines().next().unwrap_or_default()), LONGEST_PIECE);
+    (!short.is_empty()).then(|| format!("`{}` {subject}", escape(&short)).trim_end().to_owned())
 }
 
 fn linked(url: &str, text: &str) -> String {
     // `|` and `>` end a link early.
     let url: String = url.chars().filter(|c| !matches!(c, '|' | '<' | '>') && !c.is_whitespace()).collect();
-    format!("<{}|{}>", url.replace('&', "&amp;"), escape(text).replace('|', "/"))
-}
-
-/// Escapes foreign text: the three characters that Slack asks for, so that `<!channel>` and links stay text, and the
-/// fence of a code block.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace("```", "'''")
-}
-
-fn shorten(text: &str, longest: usize) -> String {
-    if text.chars().count() <= longest {
-        return text.to_owned();
-    }
-    text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
+    let text = clip(&escape(text), LONGEST_PIECE).replace('|', "/");
+    let url = url.replace('&', "&amp;");
+    if url.chars().count() > LONGEST_URL { text } else { format!("<{url}|{text}>") }
 }
 
 #[cfg(test)]
@@ -177,9 +189,17 @@ mod tests {
     use super::*;
     use crate::report::{App, Load, Metric, StepError};
 
-    fn failed() -> Outcome {
+    fn message(report: &Report, ending: &Ending) -> Message {
+        Content { report, unreadable: None, beginning: &Beginning::default(), ending }.message()
+    }
+
+    fn text(report: &Report, ending: &Ending) -> String {
+        message(report, ending).text
+    }
+
+    fn failed() -> Ending {
         let tasks = vec!["deploy=Failed".parse().unwrap(), "load=None".parse().unwrap()];
-        Outcome { status: "Failed".into(), tasks, ..Outcome::default() }
+        Ending { status: "Failed".into(), tasks, ..Ending::default() }
     }
 
     #[test]
@@ -216,18 +236,18 @@ mod tests {
             verdict: Some(Verdict { status: Status::Fail, cause: "transformer saturated: 9,800/s < 10,000/s".into() }),
             ..Report::default()
         };
-        let outcome = Outcome { link: "https://tekton/run?a=1&b=2".into(), ..failed() };
+        let outcome = Ending { link: "https://tekton/run?a=1&b=2".into(), ..failed() };
         insta::assert_snapshot!(text(&report, &outcome), @r"
         :x: *preprocessor: fail*
         transformer saturated: 9,800/s &lt; 10,000/s
         <https://tekton/run?a=1&amp;b=2|performance-test-x7> · `c0ffee12` Use &lt;28&gt; transformers &amp; more · by ads · pull request 12
         ```load  600,000 of 600,000 records at 10,000/s (reached 9,999/s), ads-events → ads-events-test
 
-        component    parallelism      TPS  TPS/instance  busy  capacity  back-pressure
-        transformer            –  9,800/s             –     –         –              –
-
         metric  value  samples
-        lag         –        0```
+        lag         –        0
+
+        component    parallelism      TPS  TPS/instance  busy  capacity  back-pressure
+        transformer            –  9,800/s             –     –         –              –```
         ");
     }
 
@@ -256,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_missing_report_becomes_a_message_that_says_where_to_look() {
-        let outcome = Outcome { run_id: "performance-test-x7".into(), ..failed() };
+        let outcome = Ending { run_id: "performance-test-x7".into(), ..failed() };
         insta::assert_snapshot!(text(&Report::default(), &outcome), @r"
         :x: *performance test: the run failed*
         performance-test-x7
@@ -267,7 +287,7 @@ mod tests {
 
     #[test]
     fn tekton_s_reason_stands_in_for_a_program_that_was_killed() {
-        let killed = |value: &str| Outcome { tasks: vec![value.parse().unwrap()], ..failed() };
+        let killed = |value: &str| Ending { tasks: vec![value.parse().unwrap()], ..failed() };
         let said = |value: &str| text(&Report::default(), &killed(value)).lines().nth(1).map(ToOwned::to_owned);
         assert_eq!(
             said("load=Failed/StepOOM").unwrap(),
@@ -286,7 +306,7 @@ mod tests {
             metrics: vec![Metric { name: "```<!here>".into(), value: Some(1.0), ..Metric::default() }],
             ..Report::default()
         };
-        let text = text(&report, &Outcome::default());
+        let text = text(&report, &Ending::default());
         assert!(!text.contains("<!"), "{text}");
         assert_eq!(text.matches("```").count(), 2, "{text}");
     }

@@ -1,20 +1,43 @@
-//! Slack: tells a channel how a run went.
+//! Slack: tells a channel how a run goes and went.
 //!
-//! With a bot token the message goes through `chat.postMessage`; with an incoming webhook it goes to its secret
-//! address, which answers `ok` and no more: no `ts`, no permalink.
+//! With a bot token the message goes through the Web API: posted when the run begins, put in its own place when it ends, in the
+//! thread of its pull request, with a chart below it. With an incoming webhook it goes to its secret address, which
+//! answers `ok` and no more: no thread, no update, no file.
+//!
+//! | module | job |
+//! |---|---|
+//! | `message`, `blocks`, `template` | what is said |
+//! | `chart` | the run as a picture |
+//! | `client` | the calls |
+//! | `told`, `thread` | where it was said, for the next step and the next run |
 
+mod blocks;
+mod chart;
 mod client;
 mod message;
+mod template;
+mod thread;
+mod told;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-pub use client::{Client, Error, Posted};
-pub use message::{Outcome, text};
+pub use client::{Client, Error, Posted, Upload, post_to_webhook};
+pub use message::{Content, Message};
+pub use told::Told;
 
+use crate::history::{Filter, Place};
 use crate::report::Report;
-use crate::step::{Exit, Failure, KeyValue, Secret, Step, StepArgs};
+use crate::report::ending::{Beginning, Ending, Phase, subject};
+use crate::step::{Exit, Failure, Secret, Step, StepArgs, flag, mounted};
+use thread::Thread;
 
-/// Tell a Slack channel how a run went
+/// How many reports of the branch are looked at for the pull request's thread, the newest first.
+const LOOKED_AT: usize = 50;
+/// How long the history may take to say which thread it is.
+const HISTORY_LIMIT: Duration = Duration::from_secs(30);
+
+/// Tell a Slack channel how a run goes and went
 #[derive(Debug, clap::Parser)]
 #[command(name = "send-slack")]
 pub struct Args {
@@ -22,7 +45,7 @@ pub struct Args {
     #[arg(long, default_value = "")]
     pub channel: String,
 
-    /// File with a bot token (scope chat:write)
+    /// File with a bot token (scopes chat:write and, for the chart, files:write)
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
@@ -34,68 +57,252 @@ pub struct Args {
     #[arg(long, value_name = "URL", default_value = "https://slack.com/api")]
     pub api_url: String,
 
-    /// How all tasks together ended, as $(tasks.status): Succeeded, Completed, Failed or None
-    #[arg(long, default_value = "")]
-    pub status: String,
+    /// Folder kept from run to run, in which the first message of each thread is noted
+    #[arg(long, value_name = "DIR")]
+    pub threads: Option<PathBuf>,
 
-    /// How single tasks ended, as NAME=$(tasks.NAME.status)/$(tasks.NAME.reason); the reason may be left out
-    #[arg(long, value_name = "NAME=STATUS/REASON", num_args(0..))]
-    pub tasks: Vec<KeyValue>,
+    /// What the thread is about; repository and pull request when it is empty
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
+    pub thread_key: String,
 
-    /// Name of the run, said when there is no report to take it from
-    #[arg(long, default_value = "", allow_hyphen_values = true)]
-    pub run_id: String,
+    /// Message to answer to, by its timestamp; it goes before --threads and --history
+    #[arg(long, value_name = "TS", default_value = "")]
+    pub thread_ts: String,
 
-    /// Address of the run's page, linked from the message
-    #[arg(long, value_name = "URL", default_value = "", allow_hyphen_values = true)]
-    pub link: String,
+    /// Template of the message; a name that ends in .json makes blocks
+    #[arg(long, value_name = "FILE", default_value = "")]
+    pub template: String,
+
+    /// Put a chart of the run into the message's thread; needs the scope files:write
+    #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
+    pub chart: bool,
+
+    /// Where earlier reports are; the pull request's thread is found again by them.
+    #[command(flatten)]
+    pub place: Place,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined; a text here would replace the help heading")]
+    pub beginning: Beginning,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented where it is defined; a text here would replace the help heading")]
+    pub ending: Ending,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented where it is defined; a text here would replace the help heading")]
     pub step: StepArgs,
 }
 
-/// Sends the message of a run. Results: `ts` and `permalink` of the message (empty with a webhook).
-pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
-    let client = Client::new(&args.api_url, credentials(&args)?)?;
-    let (report, unreadable) = match step.read_report() {
-        Ok(report) => (of_run(report, &args.run_id), None),
-        // People must hear of the run all the more when its report is broken.
-        Err(error) => (Default::default(), Some(error.to_string())),
-    };
-    let outcome = Outcome { status: args.status, tasks: args.tasks, run_id: args.run_id, link: args.link, unreadable };
-    let posted = client.post(&args.channel, &text(&report, &outcome)).await?;
-    step.results().write("ts", &posted.ts)?;
-    step.results().write("permalink", &posted.permalink)?;
-    tracing::info!(
-        "told Slack{}",
-        if posted.permalink.is_empty() { String::new() } else { format!(": {}", posted.permalink) }
-    );
-    Ok(Exit::Done)
+/// What a message is sent with.
+enum Credentials {
+    /// A bot token, for the Web API.
+    Token(Secret),
+    /// The secret address of an incoming webhook.
+    Webhook(Secret),
 }
 
-/// The report, as far as it is of this run: in a folder that was used before, the last error is all that a run has left which
-/// never got to begin a report of its own.
-fn of_run(report: Report, run_id: &str) -> Report {
-    let other = report.run.as_ref().is_some_and(|run| !run_id.is_empty() && !run.id.is_empty() && run.id != run_id);
-    if other {
-        Report { errors: report.errors.into_iter().next_back().into_iter().collect(), ..Report::default() }
-    } else {
-        report
+/// Tells of a run. Results: `ts`, `thread-ts` and `permalink` of the message (empty with a webhook).
+pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    let credentials = credentials(&args)?;
+    let (report, unreadable) = args.ending.read(step);
+    let content = Content {
+        report: &report,
+        unreadable: unreadable.as_deref(),
+        beginning: &args.beginning,
+        ending: &args.ending,
+    };
+    let (message, wrong) = message(&args, &content);
+    match credentials {
+        Credentials::Webhook(url) => {
+            post_to_webhook(&url, &message).await?;
+            tracing::info!("told Slack by webhook");
+        }
+        Credentials::Token(token) => {
+            let client = Client::new(&args.api_url, token)?;
+            let told = Teller { client: &client, args: &args, step, report: &report }.tell(&message).await?;
+            step.results().write("ts", &told.ts)?;
+            step.results().write("thread-ts", &told.thread_ts)?;
+            step.results().write("permalink", &told.permalink)?;
+            let link = if told.permalink.is_empty() { String::new() } else { format!(": {}", told.permalink) };
+            tracing::info!("told Slack{link}");
+        }
+    }
+    // A wrong template is a fault to mend, but no reason not to tell of the run.
+    wrong.map_or(Ok(Exit::Done), |error| Err(Failure::new(Exit::Usage, error)))
+}
+
+/// The message, of the user's template if there is one; where this cannot be used, ours with a word on why.
+fn message(args: &Args, content: &Content<'_>) -> (Message, Option<template::Error>) {
+    match mounted(&args.template).map(|path| template::render(path, content)) {
+        None => (content.message(), None),
+        Some(Ok(message)) => (message, None),
+        Some(Err(error)) => {
+            let mut message = content.message();
+            let note = format!("_{}_", blocks::escape(&error.to_string()));
+            message.text = format!("{}\n{note}", message.text);
+            message.blocks.extend(blocks::context(&[note]));
+            (message, Some(error))
+        }
     }
 }
 
+/// Tells one channel of one run.
+struct Teller<'a> {
+    client: &'a Client,
+    args: &'a Args,
+    step: &'a Step,
+    report: &'a Report,
+}
+
+impl Teller<'_> {
+    /// Puts the message in the place of the one that this run has, or posts one.
+    async fn tell(&self, message: &Message) -> Result<Told, Failure> {
+        let mut told = Told::of(self.report, &self.args.channel);
+        let phase = self.args.beginning.phase;
+        let updated = match told.posted() {
+            Some(posted) => self.client.update(&posted, message).await.map(|()| true),
+            None => Ok(false),
+        };
+        match updated {
+            Ok(true) => {}
+            Ok(false) if told.is_open(phase) => {
+                return Err(Failure::msg(
+                    Exit::Refused,
+                    "an earlier try to tell Slack got no answer, so the message may be there: look into the channel; it is not sent again",
+                ));
+            }
+            // Someone has deleted the message, or it is too old to be changed.
+            Err(error) if !is_gone(&error) => return Err(error.into()),
+            _ => told = self.post(message).await?,
+        }
+        if self.args.chart && phase == Phase::End && told.chart.is_empty() {
+            told.chart = self.chart(&told).await;
+            self.keep(&told);
+        }
+        Ok(told)
+    }
+
+    /// Posts a message in its thread. While nobody knows whether Slack has it the report says so: a second try would double it.
+    async fn post(&self, message: &Message) -> Result<Told, Failure> {
+        let mut thread = self.thread().await?;
+        let noted = thread.as_ref().map_or("", Thread::ts);
+        let thread_ts = match [self.args.thread_ts.as_str(), noted].into_iter().find(|ts| !ts.is_empty()) {
+            Some(ts) => ts.to_owned(),
+            None => self.kept_thread().await,
+        };
+        self.keep(&Told { telling: self.args.beginning.phase.as_str().to_owned(), ..Told::default() });
+        let channel = &self.args.channel;
+        let (posted, thread_ts) = match self.client.post(channel, &thread_ts, message).await {
+            // The thread's first message was deleted: a new thread begins.
+            Err(error) if !thread_ts.is_empty() && is_gone(&error) => {
+                (self.client.post(channel, "", message).await, String::new())
+            }
+            posted => (posted, thread_ts),
+        };
+        let posted = match posted {
+            Ok(posted) => posted,
+            Err(error) => {
+                if !error.leaves_open() {
+                    self.keep(&Told::default());
+                }
+                return Err(error.into());
+            }
+        };
+        let thread_ts = if thread_ts.is_empty() { posted.ts.clone() } else { thread_ts };
+        let mut told = Told { channel: posted.channel.clone(), ts: posted.ts.clone(), thread_ts, ..Told::default() };
+        self.keep(&told);
+        if let Some(thread) = thread.as_mut().filter(|thread| thread.ts() != told.thread_ts) {
+            thread.begin(&told.thread_ts)?;
+        }
+        told.permalink = self.client.permalink(&posted).await;
+        self.keep(&told);
+        Ok(told)
+    }
+
+    /// The thread that this run's message belongs to, where it is to belong to one.
+    async fn thread(&self) -> Result<Option<Thread>, Failure> {
+        let folder = self.args.threads.as_deref().and_then(|path| mounted(path.to_str().unwrap_or_default()));
+        let key = match self.args.thread_key.as_str() {
+            "" => pull_request(self.report),
+            key => Some(key.to_owned()),
+        };
+        Ok(match (folder, key) {
+            (Some(folder), Some(key)) if self.args.thread_ts.is_empty() => {
+                Some(Thread::hold(folder, &key, &self.args.channel).await?)
+            }
+            _ => None,
+        })
+    }
+
+    /// The thread of the pull request's earlier runs; empty when the history knows none. People are told whatever becomes of
+    /// the history.
+    async fn kept_thread(&self) -> String {
+        let found = tokio::time::timeout(HISTORY_LIMIT, self.look_back()).await;
+        let found = found.map_err(anyhow::Error::new).and_then(|found| found.map_err(anyhow::Error::new));
+        found.unwrap_or_else(|error| {
+            tracing::warn!("the history does not say which thread it is, so a new one begins: {error:#}");
+            String::new()
+        })
+    }
+
+    async fn look_back(&self) -> Result<String, crate::history::Error> {
+        let about = pull_request(self.report).filter(|_| self.args.thread_key.is_empty());
+        let (Some(about), Some(history)) = (about, self.args.place.open()?) else { return Ok(String::new()) };
+        let branch = self.report.run.as_ref().map(|run| run.branch.clone()).unwrap_or_default();
+        let app = self.report.app.as_ref().map_or("", |app| &app.name);
+        let reports = history.reports(app, &Filter { branch, last: Some(LOOKED_AT), ..Filter::default() }).await?;
+        let same = reports.iter().filter(|report| pull_request(report).as_ref() == Some(&about));
+        let mut threads = same.map(|report| Told::of(report, &self.args.channel).thread_ts);
+        Ok(threads.find(|ts| !ts.is_empty()).unwrap_or_default())
+    }
+
+    /// Puts the chart into the message's thread, and gives its file's ID. The run is told already, so a chart that cannot be shown is
+    /// no failure.
+    async fn chart(&self, told: &Told) -> String {
+        let (Some(posted), Some(bytes)) = (told.posted(), chart::png(self.report)) else {
+            return String::new();
+        };
+        let title = format!("{}: the run over its window", subject(self.report));
+        let alt = format!("Throughput, latency and lag of {title}");
+        let file = Upload { name: "streamgauge.png", title, alt, bytes };
+        self.client.upload(&posted, &told.thread_ts, &file).await.unwrap_or_else(|error| {
+            tracing::warn!("the chart is not shown: {error}");
+            String::new()
+        })
+    }
+
+    /// Notes where Slack was told. People are told all the same where that is not possible.
+    fn keep(&self, told: &Told) {
+        if let Err(error) = self.step.update_report(|report| told.keep(report, &self.args.channel)) {
+            tracing::warn!("where Slack was told cannot be noted, so a further step would post anew: {error}");
+        }
+    }
+}
+
+/// Whether the message that is named is not there any more, or cannot be changed.
+fn is_gone(error: &Error) -> bool {
+    let words = ["message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"];
+    words.contains(&error.word())
+}
+
+/// The pull request that the run is of, in all repositories.
+fn pull_request(report: &Report) -> Option<String> {
+    let run = report.run.as_ref().filter(|run| !run.pull_request.is_empty())?;
+    Some(format!("{}#{}", run.repository, run.pull_request))
+}
+
 /// The secret to send with: of the files named, the one that is there. A Task names both, and a Secret holds one.
-fn credentials(args: &Args) -> Result<client::Credentials, Failure> {
+fn credentials(args: &Args) -> Result<Credentials, Failure> {
     let there = |file: &Option<PathBuf>| file.clone().filter(|path| path.exists());
     if let Some(path) = there(&args.token_file) {
         if args.channel.is_empty() {
             return Err(Failure::msg(Exit::Usage, "a bot token needs to be told where to post: give --channel"));
         }
-        return Ok(client::Credentials::Token(Secret::read(&path)?));
+        return Ok(Credentials::Token(Secret::read(&path)?));
     }
     if let Some(path) = there(&args.webhook_url_file) {
-        return Ok(client::Credentials::Webhook(Secret::read(&path)?));
+        return Ok(Credentials::Webhook(Secret::read(&path)?));
     }
     let named: Vec<String> = [&args.token_file, &args.webhook_url_file]
         .into_iter()
