@@ -152,6 +152,19 @@ impl Cluster {
         self.ask(call("create", object), requests(object).create(&PostParams::default(), body)).await
     }
 
+    /// Writes the whole object in place of the one whose resourceVersion the content carries. A conflict when that has changed.
+    pub async fn replace(&self, object: &Object, content: &Value) -> Result<Value, Error> {
+        let body = serde_json::to_vec(content).unwrap_or_default();
+        let request = requests(object).replace(&object.name, &PostParams::default(), body);
+        self.ask(call("update", object), request).await
+    }
+
+    /// Changes only these fields (a JSON merge patch). With a resourceVersion in it, a conflict when the object has changed.
+    pub async fn merge(&self, object: &Object, change: &Value) -> Result<Value, Error> {
+        let request = requests(object).patch(&object.name, &PatchParams::default(), &Patch::Merge(change));
+        self.ask(call("patch", object), request).await
+    }
+
     /// Deletes the object with all that belongs to it: it is there until they are gone. With a `uid` only that one is deleted,
     /// not another of its name. False when it was not there.
     pub async fn delete(&self, object: &Object, uid: Option<&str>) -> Result<bool, Error> {

@@ -131,6 +131,11 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
     }
+
+    /// Whether somebody else was faster: the object is there already, or not any more as it was read.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, .. })
+    }
 }
 
 /// A question to the API server, for its errors to name.

@@ -13,6 +13,8 @@ pub mod object;
 pub mod ready;
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fake;
 mod wait;
 
 pub use client::{Cluster, Connection};

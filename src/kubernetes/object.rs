@@ -56,6 +56,16 @@ impl Kind {
         Self::known("apps", "v1", "StatefulSet", "statefulsets")
     }
 
+    /// Leases, which say who holds something.
+    pub fn lease() -> Self {
+        Self { has_status: false, ..Self::known("coordination.k8s.io", "v1", "Lease", "leases") }
+    }
+
+    /// Tekton's PipelineRuns.
+    pub fn pipeline_run() -> Self {
+        Self::known("tekton.dev", "v1", "PipelineRun", "pipelineruns")
+    }
+
     /// A namespaced kind with a status, known without asking the API server.
     pub fn known(group: &str, version: &str, kind: &str, plural: &str) -> Self {
         let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 
-/// How often the API server is asked.
+/// How often the API server is asked, where nothing else is said.
 const POLL: Duration = Duration::from_millis(500);
 /// How often the log tells what is waited for.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -18,6 +18,7 @@ pub struct Wait {
     end: Instant,
     last_line: Instant,
     silent_since: Option<Instant>,
+    poll: Duration,
 }
 
 impl Wait {
@@ -25,7 +26,12 @@ impl Wait {
     pub fn within(timeout: Duration) -> Self {
         let now = Instant::now();
         let margin = (timeout / 10).min(Duration::from_secs(10));
-        Self { began: now, end: now + (timeout - margin), last_line: now, silent_since: None }
+        Self { began: now, end: now + (timeout - margin), last_line: now, silent_since: None, poll: POLL }
+    }
+
+    /// The same, but the API server is asked only so often: for what may take hours.
+    pub fn asking_every(self, poll: Duration) -> Self {
+        Self { poll, ..self }
     }
 
     /// The time since the wait began.
@@ -51,14 +57,14 @@ impl Wait {
 
     /// Waits until the next poll. False when there is no time left for one. `what` is told every 10 s.
     pub async fn pause(&mut self, what: impl FnOnce() -> String) -> bool {
-        if self.end.saturating_duration_since(Instant::now()) < POLL {
+        if self.end.saturating_duration_since(Instant::now()) < self.poll {
             return false;
         }
         if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             tracing::info!("{} ({} s)", what(), self.elapsed().as_secs());
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(self.poll).await;
         true
     }
 }
