@@ -8,18 +8,25 @@
 //! | [`step`] | what every program shares: arguments, results, exit codes, deadline and signals, logs, secrets |
 //! | [`report`] | `report.json`, the one file that carries a run from step to step, and how a person reads it |
 //! | [`kubernetes`] | the API server of Kubernetes: objects applied, watched, deleted |
+//! | [`claim`] | one run at a time in an environment |
 //! | [`manifest`] | deploy: apply, wait for and delete manifests |
 //! | [`heron`], [`flink`] | deploy: submit, watch and end Heron topologies and Flink jobs |
 //! | [`kafka`], [`loader`] | load: replay an exact number of records on schedule |
-//! | [`verdict`], [`prometheus`] | measure: checks and the verdict, metric packs over the window |
-//! | [`slack`] | tell |
+//! | [`verdict`], [`history`], [`prometheus`] | measure: checks and the verdict, earlier runs to compare with, metric packs over the window |
+//! | [`capacity`] | plan: how many instances of each component carry a rate, from what was measured |
+//! | [`slack`], [`github`] | tell |
 //! | [`local`] | runs and checks the Tasks and Pipelines on this computer, without a cluster |
-//! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, Flink, a stand-in for Heron, an inbox for Slack |
+//! | [`trigger`] | which Pipelines run for an event of GitHub's, and with what |
+//! | [`sandbox`] | what a run needs, on this computer: Kafka, Prometheus, Flink, a stand-in for Heron, inboxes for Slack and GitHub |
 //! | [`demo`] | a whole performance test in the sandbox |
 
+pub mod capacity;
+pub mod claim;
 pub mod demo;
 pub mod flink;
+pub mod github;
 pub mod heron;
+pub mod history;
 pub mod kafka;
 pub mod kubernetes;
 pub mod loader;
@@ -30,4 +37,5 @@ pub mod report;
 pub mod sandbox;
 pub mod slack;
 pub mod step;
+pub mod trigger;
 pub mod verdict;

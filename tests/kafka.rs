@@ -51,6 +51,10 @@ async fn a_cluster_tells_of_its_topics() {
     let now = jiff::Timestamp::now().as_millisecond();
     write(&topic, 1, &[now, now + 1000, now + 2000]);
     assert!(cluster.id().await.unwrap().is_some());
+    let version = cluster.version().await.unwrap();
+    let level = version.strip_prefix("metadata.version ").and_then(|level| level.parse::<i16>().ok());
+    // 25 is that of Kafka 4.0.
+    assert!(level.is_some_and(|level| level >= 25), "{version}");
     let described = cluster.topic(&topic).await.unwrap();
     let numbers: Vec<_> = described.partitions.iter().map(|partition| partition.number).collect();
     assert_eq!(numbers, [0, 1, 2]);

@@ -99,6 +99,10 @@ async fn the_window_and_the_rate_are_what_was_asked_for() {
     assert_eq!(shape(&ran.results["window-start"]), "0000-00-00T00:00:00.000Z");
     assert_eq!(shape(&ran.results["window-end"]), "0000-00-00T00:00:00.000Z");
     assert!(load.send_delay.unwrap().max > 0.0 && load.ack_latency.unwrap().p50 > 0.0, "{load:?}");
+    let known = &ran.environment.fingerprint;
+    assert_eq!(known.keys().collect::<Vec<_>>(), ["kafka", "kafka.partitions", "node.loader"]);
+    assert!(known["kafka"].starts_with("metadata.version ") && known["kafka.partitions"] == "2", "{known:?}");
+    assert!(known["node.loader"].ends_with(" cores"), "{known:?}");
 }
 
 #[tokio::test]
@@ -346,6 +350,7 @@ async fn shards_share_a_load_and_their_results_are_one() {
     insta::assert_snapshot!(shards.run(&["--shard=2/2"]).await.failure(&names), @"2: FOLDER/report-shard-2.json is there: shard 2/2 of this load has begun already, and nothing may be sent twice");
     let merged = shards.run(&["--merge"]).await;
     assert_done(&merged);
+    assert_eq!(merged.environment.fingerprint["kafka.partitions"], "4");
     let load = merged.load();
     assert_eq!((load.planned, load.read, load.acked, load.visible, load.shards), (600, 600, 600, 600, 2));
     assert_eq!((merged.results["records"].as_str(), merged.results["load-verdict"].as_str()), ("600", "pass"));

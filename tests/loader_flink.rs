@@ -101,6 +101,9 @@ async fn both_engines_send_the_same_records_and_say_so_alike() {
     assert_eq!(by_flink.results["records"], "180");
     let load = by_flink.load();
     assert_eq!((load.engine.as_str(), load.shards), ("flink", 2));
+    let known = |ran: &Ran| ran.environment.fingerprint.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(known(&builtin), ["kafka", "kafka.partitions", "node.loader"]);
+    assert_eq!(known(&by_flink), ["kafka", "kafka.partitions"], "it did not run on this computer");
     for latency in [load.send_delay, load.ack_latency, load.latency] {
         assert!(latency.unwrap().max > 0.0, "{load:?}");
     }

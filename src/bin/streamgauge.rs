@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use streamgauge::local::{check, docs, run};
 use streamgauge::step::{self, Exit, Failure, Step, StepArgs};
-use streamgauge::{demo, heron, loader, prometheus, sandbox, slack};
+use streamgauge::{capacity, claim, demo, github, heron, history, loader, prometheus, report, sandbox, slack, trigger};
 
 /// Performance tests of streaming applications, on this computer
 #[derive(Parser)]
@@ -20,8 +20,10 @@ enum Command {
     Run(run::Args),
     Demo(demo::Args),
     Sandbox(sandbox::Args),
+    History(history::program::Args),
     Check(check::Args),
     Docs(docs::Args),
+    Trigger(trigger::Args),
 }
 
 impl Command {
@@ -30,8 +32,10 @@ impl Command {
             Self::Run(args) => &args.step,
             Self::Demo(args) => &args.step,
             Self::Sandbox(args) => &args.step,
+            Self::History(args) => &args.step,
             Self::Check(args) => &args.step,
             Self::Docs(args) => &args.step,
+            Self::Trigger(args) => &args.step,
         }
     }
 }
@@ -39,10 +43,16 @@ impl Command {
 /// The programs of this package, whose flags `check` compares with those that Tasks pass.
 fn programs() -> Vec<clap::Command> {
     vec![
+        capacity::Args::command(),
+        claim::Args::command(),
+        github::comment::Args::command(),
+        github::status::Args::command(),
         heron::delete::Args::command(),
         heron::deploy::Args::command(),
+        history::keep::Args::command(),
         loader::Args::command(),
         prometheus::Args::command(),
+        report::begin::Args::command(),
         slack::Args::command(),
         Args::command(),
     ]
@@ -53,8 +63,10 @@ async fn dispatch(args: Args, step: &Step) -> Result<Exit, Failure> {
         Command::Run(args) => run::run(args, step).await,
         Command::Demo(args) => demo::run(args, step).await,
         Command::Sandbox(args) => sandbox::run(args, step).await,
+        Command::History(args) => history::program::run(args, step).await,
         Command::Check(args) => check::run(args, &programs()),
         Command::Docs(args) => docs::run(args, step).await,
+        Command::Trigger(args) => trigger::run(args, step).await,
     }
 }
 

@@ -107,6 +107,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let rest = Rest::new(&args.rest_url)?;
     let config = rest.config().await?;
     tracing::info!("Flink {} at {}", config.flink_version, args.rest_url);
+    step.update_report(|report| report.note_environment("flink", config.flink_version.clone()))?;
     if !config.features.web_submit {
         return Err(Error::NoSession { version: config.flink_version, url: args.rest_url }.into());
     }
@@ -151,6 +152,11 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         (app.components, app.ready_at) = (up.job.components(), Some(ready));
         (app.submission_time, app.address) = (Some(up.job.started_at().as_second()), address(up.restarts));
     })?;
+    // Not before: some clusters start TaskManagers when they are needed.
+    match rest.task_managers().await {
+        Ok(sizes) => step.update_report(|report| report.note_environment("flink.taskmanagers", sizes))?,
+        Err(error) => tracing::warn!("the report does not say how large the TaskManagers are: {error}"),
+    }
     step.results().write("ready-at", &format!("{ready:.3}"))?;
     Ok(Exit::Done)
 }

@@ -2,7 +2,7 @@
 //!
 //! It ignores fields that it does not know and falls back to other defaults, so requests are built from structs only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::io::AsyncReadExt;
 use super::Error;
 use super::job::{Exception, Job, State, Summary, time};
 use super::stack::summary;
+use crate::report::number;
 use crate::step;
 
 /// For what Flink answers at once.
@@ -63,6 +64,46 @@ pub struct Overview {
     pub slots_total: u32,
     /// How many of the slots no job has.
     pub slots_available: u32,
+}
+
+#[derive(Deserialize)]
+struct TaskManagers {
+    taskmanagers: Vec<TaskManager>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskManager {
+    slots_number: u32,
+    hardware: Hardware,
+    memory_configuration: Memory,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Hardware {
+    cpu_cores: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Memory {
+    /// In bytes; none where only parts of it are configured.
+    total_process_memory: Option<u64>,
+}
+
+impl TaskManagers {
+    /// Their sizes, each said once: `4 slots, 2 cores, 1,280 MiB`.
+    fn sizes(&self) -> String {
+        let said = |manager: &TaskManager| {
+            let memory = manager.memory_configuration.total_process_memory;
+            let memory = memory.map(|bytes| format!(", {} MiB", number(bytes as f64 / 1_048_576.0)));
+            let (slots, cores) = (manager.slots_number, manager.hardware.cpu_cores);
+            format!("{slots} slots, {cores} cores{}", memory.unwrap_or_default())
+        };
+        let sizes: BTreeSet<String> = self.taskmanagers.iter().map(said).collect();
+        sizes.into_iter().collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// A jar that was uploaded.
@@ -252,6 +293,11 @@ impl Rest {
     /// The cluster's slots.
     pub async fn overview(&self) -> Result<Overview, Error> {
         self.get("ask for the slots", &["overview"]).await
+    }
+
+    /// How large the TaskManagers are, each size said once.
+    pub async fn task_managers(&self) -> Result<String, Error> {
+        Ok(self.get::<TaskManagers>("ask for the TaskManagers", &["taskmanagers"]).await?.sizes())
     }
 
     /// The jars that were uploaded.
@@ -513,6 +559,7 @@ mod tests {
         assert_eq!((config.flink_version.as_str(), config.features.web_submit), ("2.2.1", true));
         let overview: Overview = known(recorded!("overview"));
         assert_eq!(overview, Overview { taskmanagers: 1, slots_total: 4, slots_available: 2 });
+        assert_eq!(known::<TaskManagers>(recorded!("taskmanagers")).sizes(), "4 slots, 2 cores, 1,280 MiB");
         assert_eq!(known::<Files>(recorded!("jars-list")).files[0].name, "copyjob.jar");
         let plan = known::<Planned>(recorded!("jars-plan-ok")).plan;
         assert_eq!((plan.name.as_str(), plan.slots()), ("live-copy", 2));

@@ -101,6 +101,7 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         // Not within the log line: it may be left out, and this tells a wrong address before anything is done.
         let version = api.version().await?;
         tracing::info!("Heron {version} at {}", target.service_url);
+        step.update_report(|report| report.note_environment("heron", version))?;
     }
     let first = known(&tracker, target, &mut wait).await?;
 

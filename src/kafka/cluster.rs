@@ -15,8 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::address::Address;
-use super::near::near;
 use super::{Broker, Call, Connection, Error, Failure, code};
+use crate::step::near;
 
 /// How long connecting to a broker may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -124,6 +124,11 @@ impl Cluster {
         };
         let names = all.iter().filter(|topic| !topic.is_internal).filter_map(|topic| topic.name.as_deref());
         near(name, names.map(|name| name.as_str())).into_iter().map(str::to_owned).collect()
+    }
+
+    /// What is known of its version, as `metadata.version 25`: no broker tells its release.
+    pub async fn version(&self) -> Result<String, Error> {
+        self.ask("ask for the version", async || Ok(self.any().await?.version())).await
     }
 
     /// Creates a topic, and waits until each of its partitions has a leader.

@@ -1,8 +1,8 @@
 //! The keys of client properties: which have an effect here, which have none, and which must be refused.
 
-use super::near::near;
 use super::properties::Property;
 use super::settings::Problem;
+use crate::step::near;
 
 /// A property that has no effect.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use kafka_protocol::ResponseError;
-use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use kafka_protocol::protocol::{StrBytes, VersionRange};
+use kafka_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse, FetchRequest, ProduceRequest};
+use kafka_protocol::protocol::{Request, StrBytes, VersionRange};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -19,8 +19,20 @@ use super::{Call, Error, Failure, wire};
 /// How much of a session's lifetime is used before a new link is made, as in Java clients.
 const SESSION_USED: f64 = 0.85;
 
-/// The versions of the requests that a broker speaks, by the requests' keys.
-pub struct Versions(HashMap<i16, VersionRange>);
+/// The versions of the requests that a broker speaks, by the requests' keys, and the level of its cluster's metadata, which it
+/// has since it needs no ZooKeeper.
+pub struct Versions(HashMap<i16, VersionRange>, Option<i16>);
+
+/// What is known of Kafka's version: no broker tells its release.
+impl std::fmt::Display for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let highest = |key| self.0.get(&key).map_or(-1, |span| span.max);
+        match self.1 {
+            Some(level) => write!(f, "metadata.version {level}"),
+            None => write!(f, "Produce {}, Fetch {}", highest(ProduceRequest::KEY), highest(FetchRequest::KEY)),
+        }
+    }
+}
 
 impl Versions {
     /// The highest version of a request that the broker and we speak.
@@ -128,6 +140,11 @@ impl Broker {
         Self(Arc::new(Link { id, place, versions, expiry, number: AtomicI32::new(0), frames, pending, carrier }))
     }
 
+    /// What is known of its version, as `metadata.version 25`.
+    pub fn version(&self) -> String {
+        self.0.versions.to_string()
+    }
+
     /// Whether the link is gone.
     pub fn is_broken(&self) -> bool {
         lock(&self.0.pending).broken_by(self.0.expiry).is_some()
@@ -214,7 +231,8 @@ pub async fn versions(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io:
     }
     let span = |min, max| VersionRange { min, max };
     let spoken = answer.api_keys.iter().map(|api| (api.api_key, span(api.min_version, api.max_version)));
-    Ok(Versions(spoken.collect()))
+    let level = answer.finalized_features.iter().find(|feature| &*feature.name == "metadata.version");
+    Ok(Versions(spoken.collect(), level.map(|feature| feature.max_version_level)))
 }
 
 /// Carries requests and answers until the link breaks or nobody holds it any more.
@@ -279,8 +297,8 @@ fn lock(pending: &Mutex<Pending>) -> MutexGuard<'_, Pending> {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::api_versions_response::ApiVersion;
-    use kafka_protocol::messages::{FetchRequest, MetadataRequest, MetadataResponse, ProduceRequest};
-    use kafka_protocol::protocol::{Encodable, Request};
+    use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
+    use kafka_protocol::protocol::Encodable;
     use tokio::io::{AsyncReadExt, DuplexStream, duplex};
 
     use super::*;
@@ -304,7 +322,7 @@ mod tests {
         let (stream, broker) = duplex(1 << 16);
         let spoken = spoken.iter().map(|&(key, min, max)| (key, VersionRange { min, max }));
         let place = Place { side: "source", address: "kafka:9092".to_owned() };
-        (Broker::new(1, place, stream, Versions(spoken.collect()), None), broker)
+        (Broker::new(1, place, stream, Versions(spoken.collect(), None), None), broker)
     }
 
     #[tokio::test]
@@ -321,6 +339,7 @@ mod tests {
         let (spoken, ()) = tokio::join!(versions(&mut stream), old);
         let spoken = spoken.unwrap();
         assert_eq!(spoken.pick::<FetchRequest>(), Ok(6));
+        assert_eq!(spoken.to_string(), "Produce -1, Fetch 6");
         assert!(matches!(spoken.pick::<ProduceRequest>(), Err(Failure::Version { call: "Produce", .. })));
     }
 

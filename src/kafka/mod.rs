@@ -13,7 +13,6 @@ mod failure;
 mod jaas;
 mod keys;
 mod link;
-mod near;
 mod oauth;
 mod properties;
 mod sasl;

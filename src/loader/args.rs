@@ -17,7 +17,7 @@ use super::shard::{Asked, Shard};
 use super::{Cancel, Job};
 use crate::kafka::{self, Connection};
 use crate::report::Load;
-use crate::step::{Exit, ExitClass, Seconds, StepArgs, flag, mounted};
+use crate::step::{Exit, ExitClass, Optional, Seconds, StepArgs, flag, mounted};
 
 /// Replay an exact number of records from a source topic to a target topic, untouched and on schedule.
 ///
@@ -254,18 +254,6 @@ impl<T: ValueEnum> FromStr for Named<T> {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         T::from_str(text, false).map(Self)
-    }
-}
-
-/// An argument that may be empty: a Task passes the ones that nobody gave so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Optional<T>(pub Option<T>);
-
-impl<T: FromStr> FromStr for Optional<T> {
-    type Err = T::Err;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|value| Self(Some(value))) }
     }
 }
 

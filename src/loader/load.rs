@@ -38,6 +38,8 @@ pub struct Loaded {
     pub visible: Option<Visible>,
     /// Whether the target topic gives records a timestamp of its own.
     pub restamped: bool,
+    /// What is known of where it took place, by its names in the report's environment.
+    pub environment: Vec<(&'static str, String)>,
     /// Why it ended early, if it did.
     pub failure: Option<Error>,
 }
@@ -69,7 +71,10 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
             return Err(error);
         }
     };
-    let Prepared { to, shares, before, .. } = prepared;
+    let Prepared { to, shares, before, mut environment, .. } = prepared;
+    if job.site.is_none() {
+        environment.extend(node().map(|node| ("node.loader", node)));
+    }
     let warm_up = job.pace.warm_up();
     let all: u64 = shares.iter().map(|share| share.records).sum();
     let mut loaded = Loaded {
@@ -79,6 +84,7 @@ pub async fn load(job: &Job) -> Result<Loaded, Error> {
         loaders: sent.loaders,
         visible: None,
         restamped: sent.restamped,
+        environment,
         failure: sent.failure,
     };
     if loaded.failure.is_none() && job.shares.is_none() {
@@ -146,11 +152,32 @@ async fn usual_codec(source: &Cluster, topic: &Topic, shares: &[Share], patience
     Ok(found.into_iter().max_by_key(|(_, count)| *count).map_or(Codec::None, |(codec, _)| codec))
 }
 
-/// Which records a load would send, and the target's bounds before it; sends nothing.
-pub async fn plan_only(job: &Job) -> Result<(Vec<Share>, Vec<Bounds>), Error> {
+/// Which records a load would send, the target's bounds before it, and what is known of the target; sends nothing.
+pub async fn plan_only(job: &Job) -> Result<(Vec<Share>, Vec<Bounds>, Vec<(&'static str, String)>), Error> {
     let (source, target) = clusters(job)?;
     let (_, to, shares) = unless_cancelled(job, find(job, &source, &target)).await?;
-    Ok((shares, target.bounds(&to).await?))
+    let before = target.bounds(&to).await?;
+    Ok((shares, before, surroundings(&target, &to).await))
+}
+
+/// What is known of where records go, by its names in the report's environment. A load does not fail for it.
+async fn surroundings(target: &Cluster, topic: &Topic) -> Vec<(&'static str, String)> {
+    let mut known = vec![("kafka.partitions", topic.partitions.len().to_string())];
+    match target.version().await {
+        Ok(version) => known.push(("kafka", version)),
+        Err(error) => tracing::warn!("the report does not say which Kafka it is: {error}"),
+    }
+    known
+}
+
+/// The processor of this computer, and how many cores it has; none where the system does not say.
+fn node() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let fields =
+        || text.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim()));
+    let model = fields().find(|(name, _)| *name == "model name").map(|(_, value)| value)?;
+    let cores = fields().filter(|(name, _)| *name == "processor").count();
+    Some(format!("{model}, {cores} cores"))
 }
 
 /// What can be seen of a load that shards have run. `before` are the target's bounds from before it.
@@ -179,12 +206,15 @@ struct Prepared {
     shares: Vec<Share>,
     /// The target's bounds.
     before: Vec<Bounds>,
+    /// What is known of the target.
+    environment: Vec<(&'static str, String)>,
 }
 
 async fn prepare(job: &Job, source: &Cluster, target: &Cluster) -> Result<Prepared, Error> {
     let (from, to, shares) = find(job, source, target).await?;
     let before = target.bounds(&to).await?;
-    Ok(Prepared { from, to, shares, before })
+    let environment = surroundings(target, &to).await;
+    Ok(Prepared { from, to, shares, before, environment })
 }
 
 /// The two topics, and which records go from the one to the other.

@@ -50,11 +50,15 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
         (Role::Plan(shards, start_in), Some(report)) => {
             claim::refuse_second(&report)?;
             let (warm_up, start_at) = (job.pace.warm_up(), job.start_at);
-            let (shares, before) = drive(step, job, all, |job| async move { load::plan_only(&job).await }).await?;
+            let (shares, before, known) =
+                drive(step, job, all, |job| async move { load::plan_only(&job).await }).await?;
             let start_at = start_at.unwrap_or_else(|| Timestamp::now() + start_in);
             let plan = Plan::new(args.asked(), start_at, shares, warm_up, &before, shards)?;
             plan.write(&report)?;
             claim::claim_for_shards(&report, &Load { shards, ..asked })?;
+            step.update_report(|report| {
+                known.into_iter().for_each(|(name, value)| report.note_environment(name, value))
+            })?;
             tracing::info!("{} records planned for {shards} shards, from {start_at} on", plan.planned().records);
             Ok(Exit::Done)
         }
@@ -125,13 +129,16 @@ async fn merge(step: &Step, job: Job, asked: Load, plan: &Plan, report: PathBuf)
 /// Writes what is known of the load, then says how it ended.
 fn whole(step: &Step, asked: Load, loaded: Loaded) -> Result<Exit, Failure> {
     warn(&loaded);
-    let Loaded { outcome, planned, repeated, loaders, visible, failure, .. } = loaded;
+    let Loaded { outcome, planned, repeated, loaders, visible, failure, environment, .. } = loaded;
     let sight = visible.as_ref().map_or(Sight::Never, Sight::Counted);
     let verdict = verdict::judge(planned, &outcome, sight);
     let asked = Load { planned: planned.records, repeated, shards: loaders, ..asked };
     let load = outcome.load(asked, planned.warm_up, visible.as_ref(), &verdict);
     write_results(step, &load, &verdict)?;
-    step.update_report(|report| report.load = Some(load))?;
+    step.update_report(|report| {
+        report.load = Some(load);
+        environment.into_iter().for_each(|(name, value)| report.note_environment(name, value));
+    })?;
     end(failure, &verdict)
 }
 

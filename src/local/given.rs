@@ -142,8 +142,8 @@ fn defaults(declared: &[ParamSpec], values: &mut BTreeMap<String, Value>, proble
     }
 }
 
-/// A parameter's value from the command line.
-fn read(kind: Type, texts: &[&str]) -> Result<Option<Value>, String> {
+/// A parameter's value from the command line; none when it is not given there.
+pub fn read(kind: Type, texts: &[&str]) -> Result<Option<Value>, String> {
     match (kind, texts) {
         (_, []) => Ok(None),
         (Type::String, [text]) => Ok(Some(Value::String((*text).to_owned()))),

@@ -1,10 +1,11 @@
-//! What a run needs, on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, an inbox for Slack.
+//! What a run needs, on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, inboxes for Slack and GitHub.
 //!
 //! No other module knows this one. Everything listens on free ports of one address and ends with the [`Sandbox`].
 
 mod child;
 mod error;
 mod flink;
+pub mod github;
 pub mod heron;
 pub mod kafka;
 mod prometheus;
@@ -139,6 +140,12 @@ pub struct Endpoints {
     pub slack_token_dir: PathBuf,
     /// A folder with the webhook's address: the file `webhook-url`.
     pub slack_webhook_dir: PathBuf,
+    /// GitHub's API, as on an Enterprise Server.
+    pub github_api_url: String,
+    /// What GitHub was told, as Markdown.
+    pub github_markdown_url: String,
+    /// A folder with the token that this GitHub takes, as a Secret mounts it: the file `token`.
+    pub github_token_dir: PathBuf,
     /// The directory of this sandbox: data, logs.
     pub dir: PathBuf,
 }
@@ -153,6 +160,8 @@ pub struct Sandbox {
     flink: Option<Flink>,
     inbox: Inbox,
     _slack: Server,
+    github: github::Inbox,
+    _github: Server,
     _lock: File,
 }
 
@@ -163,6 +172,8 @@ impl Sandbox {
         let heron = Heron::start(&options, &dir).await?;
         let inbox = Inbox::default();
         let slack = Server::start(options.listen, inbox.router()).await?;
+        let github_inbox = github::Inbox::default();
+        let github = Server::start(options.listen, github_inbox.router()).await?;
         let targets = format!("{}/targets", heron.sink_url());
         flink::no_targets(&dir)?;
         let flink = async || match options.flink {
@@ -171,9 +182,14 @@ impl Sandbox {
         };
         let (kafka, prometheus, flink) =
             tokio::try_join!(Kafka::start(&options, &dir), Prometheus::start(&options, &dir, &targets), flink())?;
-        let (token, webhook) = (dir.join("slack-token"), dir.join("slack-webhook"));
+        let (token, webhook, github_token) =
+            (dir.join("slack-token"), dir.join("slack-webhook"), dir.join("github-token"));
         let webhook_url = format!("{}{}", slack.url(), slack::WEBHOOK_PATH);
-        for (secret, key, text) in [(&token, "token", slack::TOKEN), (&webhook, "webhook-url", &webhook_url)] {
+        for (secret, key, text) in [
+            (&token, "token", slack::TOKEN),
+            (&webhook, "webhook-url", &webhook_url),
+            (&github_token, "token", github::TOKEN),
+        ] {
             let path = secret.join(key);
             let written = std::fs::create_dir_all(secret).and_then(|()| std::fs::write(&path, text));
             written.map_err(|source| Error::Write { path, source })?;
@@ -191,9 +207,23 @@ impl Sandbox {
             slack_messages_url: format!("{}/messages", slack.url()),
             slack_token_dir: token,
             slack_webhook_dir: webhook,
+            github_api_url: format!("{}{}", github.url(), github::API_PATH),
+            github_markdown_url: format!("{}/markdown", github.url()),
+            github_token_dir: github_token,
             dir,
         };
-        Ok(Self { endpoints, kafka, prometheus, heron, flink, inbox, _slack: slack, _lock: lock })
+        Ok(Self {
+            endpoints,
+            kafka,
+            prometheus,
+            heron,
+            flink,
+            inbox,
+            _slack: slack,
+            github: github_inbox,
+            _github: github,
+            _lock: lock,
+        })
     }
 
     /// Where everything listens.
@@ -204,6 +234,11 @@ impl Sandbox {
     /// What Slack was sent, and how its next calls are to fail.
     pub fn slack(&self) -> &Inbox {
         &self.inbox
+    }
+
+    /// What GitHub was told, and how its next calls are to fail.
+    pub fn github(&self) -> &github::Inbox {
+        &self.github
     }
 
     /// The stand-in for Heron.
@@ -278,7 +313,7 @@ impl Drop for Server {
     }
 }
 
-/// Start what a run needs on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, an inbox for Slack
+/// Start what a run needs on this computer: real Kafka, Prometheus and Flink, a stand-in for Heron, inboxes for Slack and GitHub
 #[derive(Debug, Parser)]
 #[command(name = "sandbox", mut_arg("timeout", |arg| arg.default_value("24h")))]
 pub struct Args {
@@ -326,6 +361,9 @@ fn say(endpoints: &Endpoints) {
         ("Slack webhook", &endpoints.slack_webhook_url),
         ("Slack messages", &endpoints.slack_messages_url),
         ("Slack token in", &endpoints.slack_token_dir.display().to_string()),
+        ("GitHub API", &endpoints.github_api_url),
+        ("GitHub, what arrived", &endpoints.github_markdown_url),
+        ("GitHub token in", &endpoints.github_token_dir.display().to_string()),
         ("Data and logs in", &endpoints.dir.display().to_string()),
     ] {
         println!("  {what:<22} {endpoint}");

@@ -6,6 +6,7 @@
 mod args;
 mod exit;
 mod http;
+mod near;
 mod process;
 mod progress;
 mod results;
@@ -19,9 +20,10 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches};
 use tokio::sync::watch;
 
-pub use args::{KeyValue, LogFormat, Seconds, StepArgs, flag, mounted, part_name};
+pub use args::{KeyValue, LogFormat, Optional, Seconds, StepArgs, flag, mounted, part_name};
 pub use exit::{Exit, ExitClass, Failure};
-pub use http::{client, describe as describe_http_error};
+pub use http::{client, client_builder, describe as describe_http_error};
+pub use near::near;
 pub use process::{ProcessGroup, terminate};
 pub use progress::Progress;
 pub use results::{RESULTS_LIMIT, Results};
@@ -68,7 +70,7 @@ impl Step {
     }
 
     /// The report as the steps before have left it; empty without `--report` or when there is none yet. That of a run with several
-    /// applications has their parts; that of one of them has what is the same for all: the run, and the load where they share it.
+    /// applications has their parts; that of one of them has what is the same for all: the run, the environment, and the load where they share it.
     pub fn read_report(&self) -> Result<Report, report::Error> {
         let (Some(path), Some(whole)) = (&self.report, &self.args.report) else {
             return Ok(Report::default());
@@ -78,6 +80,9 @@ impl Step {
             let whole = report::read(whole)?.unwrap_or_default();
             report.run = whole.run.or(report.run);
             report.load = report.load.or(whole.load);
+            for (name, value) in whole.environment.unwrap_or_default().fingerprint {
+                report.environment.get_or_insert_default().fingerprint.entry(name).or_insert(value);
+            }
         }
         for part in &mut report.parts {
             if let Some(own) = report::read(&report::part_path(whole, &part.name))? {

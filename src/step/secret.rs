@@ -45,6 +45,11 @@ impl Secret {
         }
     }
 
+    /// A secret that was not read from a file, but exchanged for another one.
+    pub fn of(secret: String) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Parser;
 use streamgauge::loader::{Args, run};
-use streamgauge::report::{self, Load};
+use streamgauge::report::{self, Environment, Load};
 use streamgauge::step::{Exit, Failure, Step};
 
 use crate::common::{Record, broker, create_topic, producer, write};
@@ -14,6 +14,7 @@ use crate::common::{Record, broker, create_topic, producer, write};
 pub struct Ran {
     pub outcome: Result<Exit, Failure>,
     pub load: Option<Load>,
+    pub environment: Environment,
     pub results: BTreeMap<&'static str, String>,
 }
 
@@ -57,8 +58,9 @@ pub async fn load_with(folder: &Path, flags: Vec<String>) -> Ran {
     let step = Step::new(args.step.clone());
     let outcome = run(args, &step).await;
     let result = |name| (name, std::fs::read_to_string(folder.join(name)).unwrap_or_default());
-    let load = report::read(&folder.join("report.json")).unwrap().and_then(|report| report.load);
-    Ran { outcome, load, results: RESULTS.into_iter().map(result).collect() }
+    let report = report::read(&folder.join("report.json")).unwrap().unwrap_or_default();
+    let environment = report.environment.unwrap_or_default();
+    Ran { outcome, load: report.load, environment, results: RESULTS.into_iter().map(result).collect() }
 }
 
 pub fn records(partition: i32, count: usize) -> Vec<Record> {

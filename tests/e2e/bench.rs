@@ -12,6 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::{Value, json};
 use streamgauge::local::{self, Cancel, Line, Request, RunReport};
 use streamgauge::report::Report;
+use streamgauge::sandbox::github;
 use streamgauge::sandbox::slack::{self, Inbox};
 use streamgauge::sandbox::{Endpoints, Options, Sandbox, kafka};
 use streamgauge::step::KeyValue;
@@ -24,7 +25,7 @@ const SAMPLE: &str = "pipelines/performance-test/samples/performance-test.yaml";
 const JARS: &str = "examples/heron-preprocessor/target";
 
 /// What must never be seen outside of its Secret.
-pub const SECRETS: [&str; 3] = [slack::TOKEN, "prometheus-token-5e1f0d", "kafka-password-9c2b7a"];
+pub const SECRETS: [&str; 4] = [slack::TOKEN, github::TOKEN, "prometheus-token-5e1f0d", "kafka-password-9c2b7a"];
 
 /// How often the sandbox's topologies export their metrics, and Prometheus scrapes them.
 const EVERY_SECOND: Duration = Duration::from_secs(1);
@@ -39,6 +40,8 @@ pub type Params = Vec<(&'static str, Value)>;
 pub struct Bench {
     pub space: Namespace,
     pub endpoints: Endpoints,
+    /// What GitHub was told.
+    pub github: github::Inbox,
     slack: Inbox,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -100,7 +103,7 @@ impl Bench {
         let thread = std::thread::spawn(move || {
             block_on(async {
                 let sandbox = Sandbox::start(options).await.unwrap();
-                ready.send((sandbox.endpoints().clone(), sandbox.slack().clone())).unwrap();
+                ready.send((sandbox.endpoints().clone(), sandbox.slack().clone(), sandbox.github().clone())).unwrap();
                 // A test that ends early drops the sender.
                 let _ = stopped.await;
                 sandbox.stop().await;
@@ -108,10 +111,11 @@ impl Bench {
         });
         let space = Namespace::new(purpose);
         space.install_catalog();
-        let (endpoints, slack) = started.recv().expect("the sandbox starts: see above for why not");
+        let (endpoints, slack, github) = started.recv().expect("the sandbox starts: see above for why not");
         let bench = Self {
             space,
             endpoints,
+            github,
             slack,
             stop: Some(stop),
             thread: Some(thread),
@@ -124,7 +128,7 @@ impl Bench {
 
     /// Secrets, and a volume with the topology's jar and a folder for reports.
     fn furnish(&self) {
-        let [slack, prometheus, kafka] = SECRETS;
+        let [slack, github, prometheus, kafka] = SECRETS;
         let properties = format!("sasl.username=streamgauge\nsasl.password={kafka}\n");
         let secret = |name: &str, data: Value| {
             self.space.create(
@@ -133,6 +137,7 @@ impl Bench {
             );
         };
         secret("slack", json!({"token": slack}));
+        secret("github", json!({"token": github}));
         secret("prometheus", json!({"token": prometheus}));
         secret("kafka", json!({"source.properties": properties, "target.properties": properties}));
         self.space.create(
@@ -201,6 +206,7 @@ impl Bench {
             ),
             ("slack-api-url", self.endpoints.slack_api_url.as_str().into()),
             ("slack-channel", "#perf-tests".into()),
+            ("github-api-url", self.endpoints.github_api_url.as_str().into()),
             ("spout-parallelism", "1".into()),
             ("transformer-parallelism", "4".into()),
             ("publisher-parallelism", "1".into()),
@@ -230,9 +236,11 @@ impl Bench {
             json!({"persistentVolumeClaim": {"claimName": "files"}, "subPath": format!("reports/{name}")}),
         );
         // A node of two CPUs has to do for several runs side by side.
-        run["spec"]["taskRunSpecs"] = ["begin", "deploy-heron", "load", "measure", "delete-heron", "notify"]
+        let told = ["announce", "pending", "notify", "status", "comment"];
+        let tasks = ["begin", "deploy-heron", "load", "measure", "delete-heron"].into_iter().chain(told);
+        run["spec"]["taskRunSpecs"] = tasks
             .map(|task| json!({"pipelineTaskName": task, "computeResources": {"requests": {"cpu": "20m", "memory": "64Mi"}}}))
-            .into();
+            .collect();
         change(&mut run);
         self.space.create(&run.to_string())
     }
@@ -271,14 +279,15 @@ impl Bench {
         let out = tempfile::tempdir().unwrap();
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         let pair = |key: &str, value: String| KeyValue { key: key.to_owned(), value };
-        let secret = |name: &str| pair(name, self.endpoints.slack_token_dir.display().to_string());
+        let secret = |name: &str, folder: &Path| pair(name, folder.display().to_string());
         let request = Request {
             file: PathBuf::from(PIPELINE),
             params: self.params(own).iter().map(|(key, value)| pair(key, text(value))).collect(),
             workspaces: vec![
                 pair("report", out.path().display().to_string()),
                 pair("app", JARS.to_owned()),
-                secret("slack"),
+                secret("slack", &self.endpoints.slack_token_dir),
+                secret("github", &self.endpoints.github_token_dir),
             ],
             annotations: annotations.iter().map(|(key, value)| pair(key, (*value).to_owned())).collect(),
             programs: Path::new(env!("CARGO_BIN_EXE_streamgauge")).parent().map(Path::to_owned),

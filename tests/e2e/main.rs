@@ -10,6 +10,7 @@
 
 mod bench;
 mod catalog;
+mod claim;
 mod cluster;
 mod compare;
 mod failures;

@@ -191,7 +191,8 @@ fn a_stateful_set_is_waited_for_to_its_last_replica() {
 
 #[test]
 fn images_and_crashes_are_told_by_pod_and_container() {
-    let bench = Bench::new("broken", &[("web.yaml", workload("Deployment", "web", "", "exit 7"))]);
+    // Without the seconds it counts as available between its start and its exit.
+    let bench = Bench::new("broken", &[("web.yaml", workload("Deployment", "web", "minReadySeconds: 60, ", "exit 7"))]);
     let (exit, words) = bench.refused(&["--patience", "1s"]);
     assert_eq!(exit, Exit::Refused);
     assert!(words.contains("Pod/web-") && words.contains("container app: "), "{words}");

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use streamgauge::local::RunStatus;
 use streamgauge::report::Status;
-use streamgauge::sandbox::kafka;
+use streamgauge::sandbox::{github, kafka};
 
-use crate::bench::{Bench, Ended, Params, SECRETS};
+use crate::bench::{Bench, Ended, Params, SECRETS, bind};
 use crate::cluster::succeeded;
 
 /// Text of a stranger: what shells, JSON, Tekton, Kubernetes and Slack each might take for more than text.
@@ -13,9 +13,18 @@ const HOSTILE: &str = "q\"uo'te $(id) `id` \"}} \\n <!channel> <https://x|y> &am
     $(tasks.status) $(tasks.load.results.rate) $(workspaces.slack.path) $(context.pipelineRun.name) $(results.topology.path) \
     $(HOSTNAME) $(PATH) $(KUBERNETES_SERVICE_HOST) $(COMMIT_AUTHOR) $$(id) ${PATH} {{ .x }}\n\nsecond\tparagraph $(id)";
 
-/// Fifteen seconds of little load.
+const COMMIT: &str = "c0ffee1234567890c0ffee1234567890c0ffee12";
+const PULL_REQUEST: u64 = 12;
+
+/// Fifteen seconds of little load, for a commit of a pull request.
 fn short() -> Params {
-    vec![("duration-min", "0.25".into()), ("data-count-per-second", "300".into())]
+    vec![
+        ("duration-min", "0.25".into()),
+        ("data-count-per-second", "300".into()),
+        ("repository", github::REPOSITORY.into()),
+        ("commit", COMMIT.into()),
+        ("pull-request", PULL_REQUEST.to_string().into()),
+    ]
 }
 
 /// What Slack gets of foreign text.
@@ -65,9 +74,12 @@ fn a_green_run_is_what_the_local_runner_gives_and_hostile_text_stays_text() {
         assert_eq!(report["run"]["message"], HOSTILE);
         assert_eq!(report["run"]["author"], "$(id) <@U1>");
     }
-    let first = escaped(HOSTILE.lines().next().unwrap());
-    assert!(ended.told.contains(&format!("`c0ffee12` {first} · by $(id) &lt;@U1&gt;")), "{}", ended.told);
+    // Slack gets the beginning of so long a line.
+    let first = escaped(&HOSTILE[..HOSTILE.find(" $(PATH)").unwrap()]);
+    assert!(ended.told.contains(&format!("`c0ffee12` {first} ")), "{}", ended.told);
+    assert!(ended.told.contains(" · by $(id) &lt;@U1&gt;"), "{}", ended.told);
     assert!(!ended.told.contains("<!channel>"));
+    told_github(&bench, &ended, &cluster_report);
     assert!(files.iter().any(|(name, text)| name == "report.md" && text.contains("pass")));
     let html = &files.iter().find(|(name, _)| name == "report.html").unwrap().1;
     assert!(!html.contains("<@U1>") && !html.contains("<!channel>"), "{html}");
@@ -77,6 +89,25 @@ fn a_green_run_is_what_the_local_runner_gives_and_hostile_text_stays_text() {
     for (_, text) in &files {
         assert!(SECRETS.iter().all(|secret| !text.contains(secret)));
     }
+}
+
+/// The commit has its status, and the pull request one comment with a row for each run, here and there, in which a stranger's text
+/// is text.
+fn told_github(bench: &Bench, ended: &Ended, report: &Value) {
+    let statuses = bench.github.statuses();
+    assert!(statuses.iter().all(|status| status.sha == COMMIT && status.body["context"] == "streamgauge/preprocessor"));
+    let states: Vec<&str> = statuses.iter().map(|status| status.body["state"].as_str().unwrap()).collect();
+    assert_eq!(states[states.len() - 2..], ["pending", "success"]);
+    let last = &statuses[statuses.len() - 1].body["description"];
+    assert_eq!(*last, report["verdict"]["cause"], "{:#}", ended.run["status"]);
+    let comments = bench.github.comments(PULL_REQUEST);
+    assert_eq!(comments.len(), 1, "{comments:#?}");
+    let body = &comments[0].body;
+    let run = ended.run["metadata"]["name"].as_str().unwrap();
+    assert!(body.contains(run) && body.contains("carried 300/s"), "{body}");
+    assert!(!body.contains("<!channel>") && !body.contains("<https://x|y>"), "{body}");
+    let rows = body.lines().filter(|line| line.starts_with(&format!("| {COMMIT} "))).count();
+    assert!(rows >= 2, "{body}");
 }
 
 /// Where the jar is in a workspace and the Task runs by itself.
@@ -139,6 +170,7 @@ fn on_the_cluster(bench: &Bench, name: &str, annotations: &[(&str, &str)]) -> (E
         for (key, value) in annotations {
             run["metadata"]["annotations"][*key] = json!(value);
         }
+        bind(run, "github", json!({"secret": {"secretName": "github"}}));
     });
     let ended = bench.ended(&run);
     let files = bench.report_files(name);
@@ -163,7 +195,7 @@ fn result(run: &Value, name: &str) -> String {
 
 /// A sentence without its numbers: signs, points and commas between digits belong to them.
 fn words(text: &str) -> String {
-    let parts = text.split(|c: char| c.is_ascii_digit() || ".,-".contains(c));
+    let parts = text.split(|c: char| c.is_ascii_digit() || ".,-−".contains(c));
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("#")
 }
 
@@ -179,12 +211,13 @@ fn differences(path: &str, here: &Value, there: &Value) -> Vec<String> {
         "deployedAt",
         "readyAt",
         "submissionTime",
+        "slack",
         "window",
         "series",
         "samples",
         "warnings",
     ];
-    let noise = ["sendDelay", "ackLatency", "latency", "late", "bytes", "perSecond", "runHeader", "value"];
+    let noise = ["interval", "sendDelay", "ackLatency", "latency", "late", "bytes", "perSecond", "runHeader", "value"];
     if own.contains(&last) || noise.contains(&last) {
         return if here.is_null() == there.is_null() {
             Vec::new()

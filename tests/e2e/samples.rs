@@ -11,7 +11,7 @@ use crate::catalog::{ROOT, documents, files};
 use crate::cluster::succeeded;
 
 /// The samples in the order of a test: what one leaves, the next one needs.
-const SAMPLES: [&str; 14] = [
+const SAMPLES: [&str; 18] = [
     "begin-report/samples/begin-report",
     "apply-manifest/samples/apply-manifest",
     "deploy-flink-app/samples/deploy-flink-app-jar-in-workspace",
@@ -23,7 +23,11 @@ const SAMPLES: [&str; 14] = [
     "update-heron-app/samples/update-heron-app",
     "deploy-dataloader/samples/deploy-dataloader",
     "get-prometheus-metric/samples/get-prometheus-metric",
+    "keep-report/samples/keep-report",
+    "plan-capacity/samples/plan-capacity",
     "send-slack/samples/send-slack",
+    "set-github-status/samples/set-github-status",
+    "comment-github-pr/samples/comment-github-pr",
     "delete-heron-app/samples/delete-heron-app",
     "apply-manifest/samples/apply-manifest-delete",
 ];
@@ -36,6 +40,9 @@ const SHARDED: &str = "deploy-dataloader/samples/sharded-load";
 
 /// What it joins comes from a Pipeline: compare-applications runs its Task.
 const COLLECT: &str = "collect-reports/samples/collect-reports";
+
+/// What it claims it claims for a run that is there: the tests of claims have such.
+const CLAIM: &str = "claim-environment/samples/claim-environment";
 
 /// What a sample's parameters have to be in this sandbox.
 fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
@@ -71,6 +78,7 @@ fn params(bench: &Bench) -> Vec<(&'static str, Value)> {
         ("target-bootstrap-servers", json!(servers)),
         ("duration-min", json!("0.2")),
         ("data-count-per-second", json!("300")),
+        ("rate", json!("300")),
         ("endpoint", json!(endpoints.prometheus_url)),
         ("warm-up", json!("4s")),
         ("api-url", json!(endpoints.slack_api_url)),
@@ -131,7 +139,11 @@ fn set(value: &mut Value, own: &[(&str, Value)]) {
 /// Runs a sample with this sandbox's addresses and volume, and gives its results.
 fn run(bench: &Bench, catalog: &str, sample: &str) -> Value {
     let mut run = document(catalog, sample);
-    set(&mut run, &params(bench));
+    let mut own = params(bench);
+    if sample.contains("github") {
+        own.insert(0, ("api-url", json!(bench.endpoints.github_api_url)));
+    }
+    set(&mut run, &own);
     done(bench, run, &format!("reports/{catalog}"))
 }
 
@@ -169,7 +181,7 @@ fn every_task_and_stepaction_does_its_job_from_its_sample() {
     for catalog in ["tasks", "stepactions"] {
         let there: BTreeSet<String> = files(&[catalog], |path| path.contains("/samples/")).into_iter().collect();
         let of_tasks = |sample: &&str| catalog == "tasks" || ![BY_FLINK, SHARDED].contains(sample);
-        let known: Vec<&str> = SAMPLES.into_iter().chain([SHARDED, COLLECT]).filter(of_tasks).collect();
+        let known: Vec<&str> = SAMPLES.into_iter().chain([SHARDED, COLLECT, CLAIM]).filter(of_tasks).collect();
         let known = known.iter().map(|sample| format!("{ROOT}/{catalog}/{sample}.yaml")).collect();
         assert_eq!(there, known, "a sample that these tests do not run");
         let results = SAMPLES.map(|sample| if of_tasks(&sample) { run(&bench, catalog, sample) } else { Value::Null });
@@ -185,7 +197,11 @@ fn every_task_and_stepaction_does_its_job_from_its_sample() {
             _,
             load,
             measured,
+            kept,
+            planned,
             told,
+            status,
+            comment,
             ..,
         ] = results;
         assert_ne!(job_in_workspace["job-id"], job_in_image["job-id"]);
@@ -203,7 +219,11 @@ fn every_task_and_stepaction_does_its_job_from_its_sample() {
         assert_eq!(load["records"], "3600");
         assert_eq!(load["load-verdict"], "pass", "{load}");
         assert_eq!(measured["verdict"], "pass", "{measured}");
+        assert!(kept["key"].as_str().unwrap().starts_with("preprocessor/"), "{kept}");
+        assert!(planned["plan"].as_str().unwrap().starts_with("kafkaSpout=1 transformer="), "{planned}");
         assert!(told["permalink"].as_str().unwrap().starts_with("https://"), "{told}");
+        assert_eq!(status["state"], "success", "{status}");
+        assert!(comment["url"].as_str().unwrap().starts_with("https://"), "{comment}");
         let report =
             bench.space.kubectl(&["exec", "files", "--", "cat", &format!("/files/reports/{catalog}/report.json")]);
         assert_eq!(report.json()["load"]["visible"], 3600);

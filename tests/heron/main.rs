@@ -153,6 +153,7 @@ async fn a_topology_is_submitted_and_waited_for_with_either_tracker() {
             "#);
         }
         let report = bench.report();
+        assert_eq!(report.environment.as_ref().unwrap().fingerprint["heron"], "0.20.5-incubating");
         let app = report.app.unwrap();
         assert_eq!(app.properties["note"], "a b=c");
         let split = &app.components[1];

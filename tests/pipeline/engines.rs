@@ -71,7 +71,20 @@ async fn a_job_that_carries_the_load(bench: &Bench) {
         let ended = run(bench, &[("app-engine", "flink")]).await;
         let verdict = ended.report.verdict.clone().unwrap();
         assert_eq!(jobs(bench).await.iter().filter(|state| *state != "CANCELED").count(), 0, "the job is deleted");
-        assert_eq!(skipped(&ended), ["deploy-heron", "apply-manifest", "delete-heron", "delete-manifest"]);
+        assert_eq!(
+            skipped(&ended),
+            [
+                "pending",
+                "claim",
+                "deploy-heron",
+                "apply-manifest",
+                "delete-heron",
+                "delete-manifest",
+                "keep",
+                "status",
+                "comment"
+            ]
+        );
         if verdict.status == Status::Pass {
             let app = ended.report.app.as_ref().unwrap();
             assert_eq!((app.engine.as_str(), app.components.len()), ("flink", 3));
@@ -119,7 +132,19 @@ async fn an_application_that_runs_already(bench: &Bench) {
     let tps = measured(&ended.report, "tps", "source");
     assert!((tps - 500.0).abs() < 50.0, "{tps}/s");
     assert_eq!(ended.report.app.as_ref().unwrap().engine, "none");
-    let all = ["deploy-heron", "deploy-flink", "apply-manifest", "delete-heron", "delete-flink", "delete-manifest"];
+    let all = [
+        "pending",
+        "claim",
+        "deploy-heron",
+        "deploy-flink",
+        "apply-manifest",
+        "delete-heron",
+        "delete-flink",
+        "delete-manifest",
+        "keep",
+        "status",
+        "comment",
+    ];
     assert_eq!(skipped(&ended), all);
     assert_eq!(jobs(bench).await.iter().filter(|state| *state == "RUNNING").count(), 1, "what ran before runs on");
 }

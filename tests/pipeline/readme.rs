@@ -38,7 +38,6 @@ fn the_readme_has_no_command_that_nobody_runs() {
         programs,
         [
             "hack/demo",
-            "hack/demo --transformer-parallelism 29",
             "hack/test",
             "hack/e2e",
             "hack/bench loader",
@@ -53,8 +52,7 @@ fn the_readme_has_no_command_that_nobody_runs() {
         ]
     );
     let ci = std::fs::read_to_string(".ci/run").unwrap();
-    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n", "hack/demo --transformer-parallelism 29\n"]
-    {
+    for command in ["hack/test ", "hack/e2e ", "hack/image", "hack/demo\n"] {
         assert!(ci.contains(command), ".ci/run does not run {command}");
     }
 }
@@ -63,7 +61,7 @@ fn the_readme_has_no_command_that_nobody_runs() {
 async fn the_readmes_own_run_works_with_ones_own_addresses() {
     let bench = Bench::start(50_000, Duration::from_secs(1)).await;
     let endpoints = bench.sandbox.endpoints();
-    let report = bench.folder.path().join("report");
+    let (report, history) = (bench.folder.path().join("report"), bench.folder.path().join("history"));
     std::fs::create_dir(&report).unwrap();
     let mut command = commands().into_iter().find(|line| line.contains("streamgauge run")).unwrap();
     for (theirs, ours) in [
@@ -76,6 +74,7 @@ async fn the_readmes_own_run_works_with_ones_own_addresses() {
         ("cluster=kubernetes", "cluster=sandbox"),
         ("secrets/slack", &endpoints.slack_token_dir.display().to_string()),
         ("out/report", &report.display().to_string()),
+        ("out/history", &history.display().to_string()),
         ("duration-min=30", "duration-min=0.25"),
         ("data-count-per-second=10000", "data-count-per-second=1000"),
     ] {
@@ -87,8 +86,14 @@ async fn the_readmes_own_run_works_with_ones_own_addresses() {
         endpoints.slack_api_url
     );
     let status = Command::new("sh").arg("-c").arg(command + &more).kill_on_drop(true).status().await.unwrap();
-    let verdict = report::read(&report.join("report.json")).unwrap().unwrap().verdict.unwrap();
+    let told = report::read(&report.join("report.json")).unwrap().unwrap();
+    let verdict = told.verdict.unwrap();
     assert!(status.success(), "{status}: {verdict:?}");
+    let baseline = told.baseline.unwrap();
+    assert_eq!((baseline.asked.as_str(), baseline.runs.len()), ("branch:main", 0), "{baseline:?}");
+    let kept = streamgauge::history::open(&history.display().to_string(), None).unwrap();
+    let kept = kept.reports("preprocessor", &streamgauge::history::Filter::default()).await.unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(bench.sandbox.slack().messages().len(), 1);
     bench.stop().await;
 }

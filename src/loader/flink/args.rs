@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::super::args::Optional;
 use crate::flink::{self, Rest};
 use crate::kafka::Connection;
-use crate::step::{Exit, ExitClass};
+use crate::step::{Exit, ExitClass, Optional};
 
 /// The job's jar in the image.
 const IN_IMAGE: &str = "/usr/local/share/streamgauge/dataloader.jar";

@@ -1,8 +1,10 @@
 //! `streamgauge docs`: what can be made from the YAML of the Tasks and Pipelines is made from it, so that nothing is said
-//! twice: READMEs, StepActions, Pipelines whose Tasks come by a resolver, and the version everywhere.
+//! twice: READMEs, StepActions, Pipelines whose Tasks come by a resolver, and the version everywhere; and from the report's
+//! schema the page about its fields.
 
 mod readme;
 mod resolver;
+mod schema;
 mod stepaction;
 mod tkn;
 mod version;
@@ -14,6 +16,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::step::{Exit, ExitClass, Failure, Step, StepArgs};
+
+/// Where the form of `report.json` is said, for programs.
+const REPORT_SCHEMA: &str = "schemas/report.schema.json";
 
 /// Write what follows from the Tasks and Pipelines of a catalog: READMEs, StepActions, samples, the version
 #[derive(Debug, clap::Args)]
@@ -44,7 +49,7 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
-    /// The YAML could not be understood.
+    /// The YAML or a schema could not be understood.
     #[error("{}: {reason}", path.display())]
     Yaml {
         /// The file.
@@ -60,8 +65,8 @@ pub enum Error {
         /// What is missing.
         source: minijinja::Error,
     },
-    /// Files that are not what follows from the YAML.
-    #[error("not in step with the YAML, run `streamgauge docs`: {0}")]
+    /// Files that are not what follows from the YAML or a schema.
+    #[error("not in step with what they are made from, run `streamgauge docs`: {0}")]
     Stale(String),
     /// Files that follow from nothing any more.
     #[error("there is no Task for {0}: delete what is left of it")]
@@ -118,6 +123,10 @@ fn pages(root: &Path) -> Result<Pages, Error> {
     {
         let text = version::stamp(&read(&file)?);
         pages.insert(file, text);
+    }
+    let form = root.join(REPORT_SCHEMA);
+    if form.exists() {
+        pages.insert(root.join("docs/report.md"), schema::page("report.json", REPORT_SCHEMA, &read(&form)?)?);
     }
     for folder in folders(&root.join("tasks"))? {
         let task = entry(&folder, &pages)?;

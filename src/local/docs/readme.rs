@@ -22,6 +22,6 @@ pub fn of(entry: &Entry) -> Result<String, Error> {
 }
 
 /// A value as a cell of a Markdown table.
-fn cell(value: minijinja::Value) -> String {
+pub(super) fn cell(value: minijinja::Value) -> String {
     value.to_string().replace('|', "\\|").replace('\n', " ")
 }

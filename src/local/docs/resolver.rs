@@ -15,6 +15,9 @@ pub enum Resolver {
 /// All of them.
 pub const ALL: [Resolver; 2] = [Resolver::Git, Resolver::Bundles];
 
+/// The annotations that say when a Pipeline runs, and with what.
+const OF_TRIGGERS: [&str; 2] = ["pipe.linecorp.com/event", "streamgauge.dev/commit-parameters"];
+
 impl Resolver {
     /// Tekton's name of it.
     fn name(&self) -> &'static str {
@@ -76,6 +79,10 @@ impl Resolver {
     /// The Pipeline with its Tasks by this resolver.
     pub fn pipeline(&self, pipeline: &Value) -> Value {
         let mut pipeline = pipeline.clone();
+        // A copy says nothing of when the Pipeline runs: one event, one run.
+        if let Some(annotations) = pipeline["metadata"]["annotations"].as_object_mut() {
+            annotations.retain(|name, _| !OF_TRIGGERS.contains(&name.as_str()));
+        }
         for part in ["tasks", "finally"] {
             for task in pipeline["spec"][part].as_array_mut().into_iter().flatten() {
                 let name = task["taskRef"]["name"].as_str().unwrap_or_default().to_owned();
