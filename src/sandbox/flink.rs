@@ -136,7 +136,7 @@ impl Ports {
         Ok(Self { rest: port()?, rpc: port()?, jobs_metrics: port()?, tasks_metrics: port()? })
     }
 
-    /// Whether the TaskManager has registered and both reporters listen. A reporter whose port was taken is only a line in
+    /// Whether the TaskManager has registered and both reporters export. A reporter whose port was taken is only a line in
     /// Flink's log.
     async fn ready(&self, rest_url: &str) -> Result<bool, Error> {
         let client = step::client(Duration::from_secs(5)).map_err(Error::Http)?;
@@ -147,8 +147,11 @@ impl Ports {
         if registered().await.is_none_or(|count| count == 0) {
             return Ok(false);
         }
-        for reporter in [self.jobs_metrics, self.tasks_metrics] {
-            if tokio::net::TcpStream::connect(reporter).await.is_err() {
+        for (reporter, metric) in [(self.jobs_metrics, "flink_jobmanager_"), (self.tasks_metrics, "flink_taskmanager_")]
+        {
+            let exported =
+                async || client.get(format!("http://{reporter}/metrics")).send().await.ok()?.text().await.ok();
+            if exported().await.is_none_or(|text| !text.contains(metric)) {
                 return Ok(false);
             }
         }
