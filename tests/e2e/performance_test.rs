@@ -79,7 +79,7 @@ fn a_green_run_is_what_the_local_runner_gives_and_hostile_text_stays_text() {
     assert!(ended.told.contains(&format!("`c0ffee12` {first} ")), "{}", ended.told);
     assert!(ended.told.contains(" · by $(id) &lt;@U1&gt;"), "{}", ended.told);
     assert!(!ended.told.contains("<!channel>"));
-    told_github(&bench, &ended, &cluster_report);
+    told_github(&bench, &ended);
     assert!(files.iter().any(|(name, text)| name == "report.md" && text.contains("pass")));
     let html = &files.iter().find(|(name, _)| name == "report.html").unwrap().1;
     assert!(!html.contains("<@U1>") && !html.contains("<!channel>"), "{html}");
@@ -93,13 +93,13 @@ fn a_green_run_is_what_the_local_runner_gives_and_hostile_text_stays_text() {
 
 /// The commit has its status, and the pull request one comment with a row for each run, here and there, in which a stranger's text
 /// is text.
-fn told_github(bench: &Bench, ended: &Ended, report: &Value) {
+fn told_github(bench: &Bench, ended: &Ended) {
     let statuses = bench.github.statuses();
     assert!(statuses.iter().all(|status| status.sha == COMMIT && status.body["context"] == "streamgauge/preprocessor"));
     let states: Vec<&str> = statuses.iter().map(|status| status.body["state"].as_str().unwrap()).collect();
     assert_eq!(states[states.len() - 2..], ["pending", "success"]);
     let last = &statuses[statuses.len() - 1].body["description"];
-    assert_eq!(*last, report["verdict"]["cause"], "{:#}", ended.run["status"]);
+    assert_eq!(*last, result(&ended.run, "summary"), "{:#}", ended.run["status"]);
     let comments = bench.github.comments(PULL_REQUEST);
     assert_eq!(comments.len(), 1, "{comments:#?}");
     let body = &comments[0].body;
