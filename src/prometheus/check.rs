@@ -127,7 +127,11 @@ async fn check(
         age = age.max(time.map(|time| (asked.end.as_millisecond() as f64 / 1000.0 - time).round() as i64));
     }
     let several = spec.by.is_none() && answer.series.len() > 1;
-    let metrics = measure(spec, &query, &answer, asked);
+    let weights = match pack.weight(spec, filled)? {
+        Some(weight) => Some(client.query_range(&weight, asked.start, asked.end, asked.step).await?),
+        None => None,
+    };
+    let metrics = measure(spec, &query, &answer, weights.as_ref(), asked);
     let series = if spec.by.is_none() { answer.series.len() } else { 1 };
     let found = if several { Found::NotAll } else { Found::All };
     Ok((found, metrics.iter().map(|metric| Line::of(metric, series, age)).collect()))

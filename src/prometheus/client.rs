@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::{RequestBuilder, StatusCode, Url, header};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::Error;
 use crate::report::Window;
@@ -92,13 +92,16 @@ type Sample = (f64, String);
 #[derive(Debug, Deserialize)]
 struct VectorSample {
     metric: BTreeMap<String, String>,
-    value: Sample,
+    value: Option<Sample>,
+    histogram: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
 struct MatrixSeries {
     metric: BTreeMap<String, String>,
+    #[serde(default)]
     values: Vec<Sample>,
+    histograms: Option<IgnoredAny>,
 }
 
 impl Client {
@@ -153,7 +156,13 @@ impl Client {
         form.extend(more.iter().map(|(key, value)| (*key, value.clone())));
         form.extend(WHOLE.map(|(key, value)| (key, value.to_owned())));
         let request = || self.http.post(self.address(path)).form(&form);
-        let (data, warnings) = self.send::<Data>(query, request).await?;
+        let (data, mut warnings) = self.send::<Data>(query, request).await?;
+        if data.has_histograms() {
+            warnings.push(
+                "native histograms are no numbers: make one of them with histogram_quantile() or histogram_avg()"
+                    .to_owned(),
+            );
+        }
         Ok(Answer { series: data.into_series(), warnings, stale: None })
     }
 
@@ -247,7 +256,9 @@ impl Client {
         let query = query.to_owned();
         match envelope.data {
             Some(data) if envelope.status == "success" && status.is_success() => {
+                // Before Prometheus 2.54 infos were among the warnings (its CHANGELOG: "Split warnings from info annotations").
                 let mut warnings = envelope.warnings;
+                warnings.retain(|warning| !warning.starts_with("PromQL info:"));
                 if envelope.is_partial {
                     warnings.push("the answer is partial".to_owned());
                 }
@@ -270,12 +281,21 @@ enum Attempt {
 }
 
 impl Data {
+    /// Whether some of it are native histograms, which stand in fields of their own (Prometheus, docs/querying/api.md).
+    fn has_histograms(&self) -> bool {
+        match self {
+            Self::Vector(samples) => samples.iter().any(|sample| sample.histogram.is_some()),
+            Self::Matrix(series) => series.iter().any(|series| series.histograms.is_some()),
+            Self::Scalar(_) => false,
+        }
+    }
+
     fn into_series(self) -> Vec<Series> {
         let number = |(time, value): Sample| (time, value.parse().unwrap_or(f64::NAN));
         match self {
             Self::Vector(samples) => samples
                 .into_iter()
-                .map(|sample| Series { labels: sample.metric, values: vec![number(sample.value)] })
+                .map(|sample| Series { labels: sample.metric, values: sample.value.map(number).into_iter().collect() })
                 .collect(),
             Self::Matrix(series) => series
                 .into_iter()

@@ -19,8 +19,14 @@ const HOLE: f64 = 4.0;
 pub(super) const WARNS: &str = "Prometheus warns: ";
 
 /// A metric over the window, or, where its answer is split by a label, one for each of its values. There is always one, but for an
-/// optional metric of which there is no series.
-pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) -> Vec<Metric> {
+/// optional metric of which there is no series. `weights` is the answer to the metric's weight, where it has one.
+pub(super) fn measure(
+    spec: &Spec,
+    query: &str,
+    answer: &Answer,
+    weights: Option<&Answer>,
+    asked: &Asked,
+) -> Vec<Metric> {
     let blank = Metric {
         name: spec.name.clone(),
         unit: spec.unit.clone(),
@@ -41,7 +47,7 @@ pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) 
         if answer.series.len() > 1 {
             return doubt(format!("one series is meant, {} came: {}", answer.series.len(), names(&answer.series)));
         }
-        return vec![value(blank, spec, first, answer, asked)];
+        return vec![value(blank, spec, first, answer, weights, asked)];
     };
     let mut metrics = Vec::new();
     for series in &answer.series {
@@ -52,13 +58,20 @@ pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) 
             return doubt(format!("several series have {label}={component:?}: {}", names(&answer.series)));
         }
         let named = Metric { component: component.clone(), ..blank.clone() };
-        metrics.push(value(named, spec, series, answer, asked));
+        metrics.push(value(named, spec, series, answer, weights, asked));
     }
     metrics
 }
 
 /// The metric with its value, its chart and what makes it doubtful. A doubtful value is none.
-fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, asked: &Asked) -> Metric {
+fn value(
+    mut metric: Metric,
+    spec: &Spec,
+    series: &Series,
+    answer: &Answer,
+    weights: Option<&Answer>,
+    asked: &Asked,
+) -> Metric {
     let values = &series.values;
     metric.samples = values.len() as u64;
     metric.warnings = answer.warnings.iter().map(|text| format!("{WARNS}{text}")).collect();
@@ -85,14 +98,55 @@ fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, aske
     if let Some(hole) = hole(values, asked) {
         metric.warnings.push(format!("there are no samples for {hole:.0} s in the middle of the window"));
     }
+    if let Some(gap) = late(values, asked) {
+        metric.warnings.push(format!("there are no samples for the first {gap:.0} s of the window"));
+    }
     metric.series = thinned(values);
     if metric.warnings.is_empty() {
-        metric.value = reduce(spec.reduce, values);
-        if spec.reduce == Reduce::Slope {
-            metric.interval = trend::interval(values, asked.per_export);
+        match weights.map(|weights| weighted(series, spec, weights)) {
+            Some(Ok(mean)) => metric.value = Some(mean),
+            Some(Err(doubt)) => metric.warnings.push(doubt),
+            None => metric.value = reduce(spec.reduce, values),
+        }
+    }
+    if spec.reduce == Reduce::Slope && metric.value.is_some() {
+        metric.interval = trend::interval(values, asked.per_export);
+        // Without one nobody knows what is chance.
+        if metric.interval.is_none() {
+            metric.value = None;
+            metric.warnings.push(format!("a trend takes {} exports, the window has fewer: load longer", trend::FEWEST));
         }
     }
     metric
+}
+
+/// The mean in which each moment counts as much as its weight says.
+fn weighted(series: &Series, spec: &Spec, weights: &Answer) -> Result<f64, String> {
+    let of_it = |other: &&Series| spec.by.as_ref().is_none_or(|by| other.labels.get(by) == series.labels.get(by));
+    let mut found = weights.series.iter().filter(of_it);
+    let (Some(weights), None) = (found.next(), found.next()) else {
+        return Err("there is not one series of weights for it".to_owned());
+    };
+    let (mut sum, mut whole) = (0.0, 0.0);
+    for (time, value) in &series.values {
+        let at = weights.values.partition_point(|(other, _)| other < time);
+        match weights.values.get(at) {
+            Some((other, weight)) if other == time && weight.is_finite() && *weight >= 0.0 => {
+                sum += weight * value;
+                whole += weight;
+            }
+            _ => return Err("a moment has no weight".to_owned()),
+        }
+    }
+    let mean = sum / whole;
+    if mean.is_finite() { Ok(mean) } else { Err("its weights are all 0".to_owned()) }
+}
+
+/// How long there are no samples at the window's beginning, in seconds, when it is too long.
+fn late(values: &[(f64, f64)], asked: &Asked) -> Option<f64> {
+    let start = asked.start.as_millisecond() as f64 / 1000.0;
+    let gap = values.first().map(|(time, _)| time - start)?;
+    Some(gap).filter(|gap| *gap > HOLE * asked.step.as_secs_f64() + 1e-3)
 }
 
 /// The longest time without samples, in seconds, when it is too long to be bridged.
@@ -105,7 +159,7 @@ fn hole(values: &[(f64, f64)], asked: &Asked) -> Option<f64> {
 fn stale(values: &[(f64, f64)], answer: &Answer, asked: &Asked) -> Option<String> {
     let end = asked.end.as_millisecond() as f64 / 1000.0;
     let age = values.last().map_or(0.0, |(time, _)| end - time);
-    if age > asked.fresh.as_secs_f64() {
+    if age > HOLE * asked.step.as_secs_f64() + 1e-3 {
         return Some(format!("it is stale: its newest value is {age:.0} s older than the window's end"));
     }
     let (selector, age) = answer.stale.as_ref()?;
@@ -178,7 +232,7 @@ mod tests {
     }
 
     fn measured(more: &str, series: Vec<Series>) -> Vec<Metric> {
-        measure(&spec(more), "up", &Answer { series, ..Answer::default() }, &asked())
+        measure(&spec(more), "up", &Answer { series, ..Answer::default() }, None, &asked())
     }
 
     const TEN: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0];
@@ -222,6 +276,8 @@ mod tests {
         nan[3] = f64::NAN;
         let mut holed = series(&[], &TEN);
         holed.values.drain(2..7);
+        let mut late = series(&[], &TEN);
+        late.values.drain(..5);
         let cases = [
             measured("", vec![]),
             measured("", vec![series(&[("pod", "a")], &TEN), series(&[("pod", "b")], &TEN)]),
@@ -237,10 +293,19 @@ mod tests {
             measured("", vec![series(&[], &TEN[..8])]),
             measured("", vec![series(&[], &TEN[..2])]),
             measured("", vec![holed]),
+            measured("", vec![late]),
+            measure(
+                &spec(", reduce: slope"),
+                "up",
+                &Answer { series: vec![series(&[], &TEN)], ..Answer::default() },
+                None,
+                &Asked { per_export: 3, ..asked() },
+            ),
             measure(
                 &spec(""),
                 "up",
                 &Answer { warnings: vec!["no StoreAPIs matched".to_owned()], ..Answer::default() },
+                None,
                 &asked(),
             ),
             measure(
@@ -251,6 +316,7 @@ mod tests {
                     stale: Some(("up{job=\"a\"}".to_owned(), 130.4)),
                     ..Answer::default()
                 },
+                None,
                 &asked(),
             ),
             measure(
@@ -261,6 +327,7 @@ mod tests {
                     warnings: vec!["no StoreAPIs matched".to_owned()],
                     ..Answer::default()
                 },
+                None,
                 &asked(),
             ),
         ];
@@ -278,6 +345,8 @@ mod tests {
         there are samples for 80 % of the window only (one every 1 s is expected)
         2 samples, at least 3 are needed; it is stale: its newest value is 8 s older than the window's end
         there are samples for 50 % of the window only (one every 1 s is expected); there are no samples for 6 s in the middle of the window
+        there are samples for 50 % of the window only (one every 1 s is expected); there are no samples for the first 5 s of the window
+        a trend takes 5 exports, the window has fewer: load longer
         Prometheus warns: no StoreAPIs matched; Prometheus has no such series in the window
         it is stale: the newest sample of up{job="a"} is 130 s older than the window's end
         Prometheus warns: no StoreAPIs matched

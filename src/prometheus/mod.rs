@@ -29,6 +29,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::report::Window;
 use crate::step::{Exit, ExitClass};
 
 /// Why the application could not be measured at all. What could be asked but not answered is no error: it makes the
@@ -180,6 +181,16 @@ pub enum Error {
         start: Timestamp,
         /// Its end.
         end: Timestamp,
+    },
+    /// The window is not the load's.
+    #[error("the window, {start} to {end}, is not within the load's, {} to {}: that load says nothing of it", .load.start, .load.end)]
+    Elsewhere {
+        /// Its start.
+        start: Timestamp,
+        /// Its end.
+        end: Timestamp,
+        /// The load's.
+        load: Window,
     },
     /// The window is not over within the time that the program has.
     #[error("the window ends at {end}, which is further away than --timeout")]

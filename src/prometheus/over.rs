@@ -13,6 +13,9 @@ use super::window::{Asked, Pace};
 use super::{Error, promql};
 use crate::report::{Metric, Window};
 
+/// How far Prometheus looks back by itself (`--query.lookback-delta`, its default).
+const LOOKBACK: Duration = Duration::from_secs(300);
+
 /// What came out.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
@@ -72,27 +75,54 @@ struct Plan<'a> {
     filled: Filled,
     asked: Asked,
     heartbeat: String,
-    queries: Vec<String>,
+    queries: Vec<(String, Option<String>)>,
 }
 
 impl<'a> Plan<'a> {
     fn new(pack: &'a Pack, mut filled: Filled, asked: Asked, rate: Option<f64>) -> Result<Self, Error> {
         filled.add_window(asked.length(), rate);
         let heartbeat = pack.heartbeat(&filled)?;
-        let queries = pack.metrics.iter().map(|spec| pack.query(spec, &filled)).collect::<Result<_, _>>()?;
+        let query = |spec| Ok((pack.query(spec, &filled)?, pack.weight(spec, &filled)?));
+        let queries = pack.metrics.iter().map(query).collect::<Result<_, Error>>()?;
         Ok(Self { pack, filled, asked, heartbeat, queries })
     }
 
     async fn ask(&self, client: &Client) -> Result<Vec<Metric>, Error> {
-        let Asked { start, end, step, .. } = self.asked;
         let mut metrics = Vec::new();
         let mut ages = HashMap::new();
-        for (spec, query) in self.pack.metrics.iter().zip(&self.queries) {
-            let mut answer = client.query_range(query, start, end, step).await?;
-            answer.stale = stale(client, query, &answer, &self.asked, &mut ages).await?;
-            metrics.extend(reduce(spec, query, &answer, &self.asked));
+        let silent = self.silent(client).await?;
+        for (spec, (query, weight)) in self.pack.metrics.iter().zip(&self.queries) {
+            let mut answer = self.answer(client, query).await?;
+            answer.stale = stale(client, query, &answer, &self.asked, &mut ages).await?.or_else(|| silent.clone());
+            let weights = match weight {
+                Some(weight) => Some(self.answer(client, weight).await?),
+                None => None,
+            };
+            metrics.extend(reduce(spec, query, &answer, weights.as_ref(), &self.asked));
         }
         Ok(metrics)
+    }
+
+    /// The answer to a query over the window. That Prometheus cannot answer it is this metric's doubt, and no end of the others.
+    async fn answer(&self, client: &Client, query: &str) -> Result<Answer, Error> {
+        let Asked { start, end, step, .. } = self.asked;
+        match client.query_range(query, start, end, step).await {
+            Err(Error::Query { said, .. } | Error::Failed { said, .. }) => {
+                Ok(Answer { warnings: vec![said], ..Answer::default() })
+            }
+            answer => answer,
+        }
+    }
+
+    /// The heartbeat and its age where it ends too early: nothing was scraped in the window's last part, whatever its queries still
+    /// remember. An export and a scrape may be missed, and four scrapes.
+    async fn silent(&self, client: &Client) -> Result<Option<(String, f64)>, Error> {
+        let Filled { export_interval, scrape_interval, .. } = self.filled;
+        let end = self.asked.end;
+        let newest = newest(client, &self.heartbeat, end).await?;
+        let age = newest.map(|time| end.as_millisecond() as f64 / 1000.0 - time);
+        let most = (4 * scrape_interval).max(export_interval) + scrape_interval;
+        Ok(age.filter(|age| *age > most.as_secs_f64()).map(|age| (self.heartbeat.clone(), age)))
     }
 
     /// Waits until Prometheus has a sample that is newer than the window. An application that is gone gives none: after two
@@ -130,8 +160,15 @@ pub(super) async fn newest(client: &Client, selector: &str, time: Timestamp) -> 
     if selector.is_empty() {
         return Ok(None);
     }
-    let answer = client.query(&format!("max(timestamp({selector}))"), time).await?;
-    Ok(answer.series.first().and_then(|series| series.values.first()).map(|(_, time)| *time))
+    match client.query(&format!("max(timestamp({selector}))"), time).await {
+        // Series that differ in nothing but their names have no timestamp() together.
+        Err(Error::Failed { .. }) => {
+            let answer = client.samples(selector, time, LOOKBACK).await?;
+            let times = answer.series.iter().filter_map(|series| series.values.last()).map(|(time, _)| *time);
+            Ok(times.reduce(f64::max))
+        }
+        answer => Ok(answer?.series.first().and_then(|series| series.values.first()).map(|(_, time)| *time)),
+    }
 }
 
 /// The selector of a query whose newest sample is too old at the end, and how old it is: Prometheus goes on answering with it for

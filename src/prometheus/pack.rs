@@ -32,6 +32,9 @@ heartbeat: ''
 metrics: []
 ";
 
+/// No application exports less often.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
 /// A metric pack.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +125,8 @@ pub struct Spec {
     /// Whether it is left out where there is no such series, instead of being told as unknown.
     #[serde(default)]
     pub optional: bool,
+    /// What each moment of a mean counts for, as a template like the query: of a latency the records that it was measured on.
+    pub weight: Option<String>,
     /// The PromQL expression at one moment, as a template.
     query: String,
 }
@@ -174,10 +179,28 @@ impl Pack {
         let first_line =
             |text: String| text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let pack: Self = serde_saphyr::from_str(text).map_err(|error| wrong(first_line(error.to_string())))?;
-        match pack.checks.iter().find(|demand| !pack.measures(&demand.metric)) {
-            Some(demand) => Err(wrong(format!("a check is on {:?}, which is no metric of it", demand.metric))),
-            None => Ok(pack),
+        if let Some(spec) = pack.metrics.iter().find(|spec| spec.weight.is_some() && spec.reduce != Reduce::Mean) {
+            return Err(wrong(format!("{} has a weight, which is for a mean", spec.name)));
         }
+        for demand in &pack.checks {
+            if !pack.measures(&demand.metric) {
+                return Err(wrong(format!("a check is on {:?}, which is no metric of it", demand.metric)));
+            }
+            pack.refuse_whole(demand).map_err(|reason| wrong(format!("a check {reason}")))?;
+        }
+        Ok(pack)
+    }
+
+    /// Refuses a demand on a component where the metric has none to choose from; the reason follows the demand's source.
+    pub(super) fn refuse_whole(&self, demand: &Demand) -> Result<(), String> {
+        let Demand { metric, component, .. } = demand;
+        let whole = self.metrics.iter().any(|spec| spec.name == *metric && spec.by.is_none());
+        if whole && !component.is_empty() {
+            return Err(format!(
+                "is on {metric}{{{component}}}, but {metric} has one number for the whole application"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether it has a metric of this name.
@@ -249,8 +272,8 @@ impl Pack {
         Ok(filled)
     }
 
-    /// Puts what was found out about the intervals in the place of what nobody said. What contradicts what was said is a warning;
-    /// an error in one line where nobody knows how often values change.
+    /// Puts what was found out about the intervals in the place of what nobody said; a warning where that is not certain. An error in one
+    /// line where nobody knows how often values are exported, or where the samples contradict what was said: every count is divided by it.
     pub(super) fn learn(&self, filled: &mut Filled, found: &Detected) -> Result<Vec<String>, String> {
         let mut warnings = Vec::new();
         for (name, detect) in self.params.iter().filter_map(|(name, param)| Some((name, param.detect?))) {
@@ -262,13 +285,25 @@ impl Pack {
                 Detect::Exports => found.exports(known),
             };
             match (finding, origin) {
+                (Finding::Nothing, Origin::Assumed)
+                    if detect == Detect::Exports && found.scrapes() != Finding::Nothing =>
+                {
+                    warnings.push(format!(
+                        "nobody knows whether values are exported every {} s, as is assumed: give {name} in seconds",
+                        known.as_secs_f64()
+                    ));
+                }
                 (Finding::Nothing, _) => {}
                 (Finding::Is(interval), Origin::Given) => {
                     // How long a rate is taken over is a choice, where every scrape finds new values.
                     let chosen = detect == Detect::Scrapes && name != "scrape_interval";
                     if !chosen && differ(interval, known) {
                         let (given, is) = (known.as_secs_f64(), interval.as_secs_f64());
-                        warnings.push(format!("{name} was given as {given} s, but the samples say {is} s"));
+                        let contradiction = format!("{name} was given as {given} s, but the samples say {is} s");
+                        match detect {
+                            Detect::Scrapes => warnings.push(contradiction),
+                            Detect::Exports => return Err(contradiction),
+                        }
                     }
                 }
                 (Finding::Is(interval), _) => {
@@ -277,7 +312,7 @@ impl Pack {
                 }
                 (Finding::AtMost(interval), Origin::Given) => {
                     let (given, is) = (known.as_secs_f64(), interval.as_secs_f64());
-                    warnings.push(format!("{name} was given as {given} s, but values change within {is} s"));
+                    return Err(format!("{name} was given as {given} s, but values change within {is} s"));
                 }
                 (Finding::AtMost(interval), _) => {
                     return Err(format!(
@@ -296,6 +331,11 @@ impl Pack {
     /// The query of a metric as it is sent.
     pub fn query(&self, spec: &Spec, filled: &Filled) -> Result<String, Error> {
         self.render(&spec.name, &spec.query, filled)
+    }
+
+    /// The query of a metric's weight as it is sent, where it has one.
+    pub(super) fn weight(&self, spec: &Spec, filled: &Filled) -> Result<Option<String>, Error> {
+        spec.weight.as_ref().map(|weight| self.render(&spec.name, weight, filled)).transpose()
     }
 
     /// The selector of the heartbeat as it is sent; empty when the pack has none.
@@ -334,9 +374,12 @@ impl Param {
 impl Filled {
     fn interval(&self, name: &str) -> Result<Duration, Error> {
         let seconds = self.values.get(name).and_then(|value| f64::try_from(value.clone()).ok());
-        seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| Error::Param {
-            reason: format!("the pack has no parameter {name} with a number of seconds as its default"),
-        })
+        let wrong = |reason: String| Error::Param { reason };
+        let seconds = seconds.ok_or_else(|| {
+            wrong(format!("the pack has no parameter {name} with a number of seconds as its default"))
+        })?;
+        let interval = Duration::try_from_secs_f64(seconds).ok().filter(|interval| *interval <= LONGEST);
+        interval.ok_or_else(|| wrong(format!("the pack's parameter {name} is {seconds} s, more than a day")))
     }
 
     /// The intervals, and how they are known: "exported every 60 s (detected), scraped every 15 s (given)".
@@ -492,6 +535,7 @@ mod tests {
         let say = |pairs: &[&str]| pack.fill(&params(pairs), &NO_REPORT).unwrap_err().to_string();
         insta::assert_snapshot!(say(&["topology=wc", "role="]), @"the pack needs the parameters cluster, environment, role: add --params NAME=VALUE");
         insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=5s"]].concat()), @r#"the pack's parameter export_interval is "5s", not a number above 0"#);
+        insta::assert_snapshot!(say(&[&GIVEN[..], &["export-interval=1e19"]].concat()), @"the pack's parameter export_interval is 10000000000000000000 s, more than a day");
         assert_eq!(
             pack.fill(&params(&[&GIVEN[..], &["export-interval=5"]].concat()), &NO_REPORT).unwrap().export_interval,
             Duration::from_secs(5)
@@ -511,7 +555,8 @@ mod tests {
         insta::assert_debug_snapshot!([
             learn(&[]),
             learn(&["export-interval=5"]),
-            learn(&["export-interval=60", "scrape-interval=15"]),
+            learn(&["export-interval=5", "scrape-interval=15"]),
+            learn(&["export-interval=60"]),
         ], @r#"
         [
             Ok(
@@ -528,9 +573,12 @@ mod tests {
             ),
             Ok(
                 (
-                    "exported every 60 s (given), scraped every 15 s (given)",
-                    "export_interval was given as 60 s, but the samples say 5 s; scrape_interval was given as 15 s, but the samples say 2 s",
+                    "exported every 5 s (given), scraped every 15 s (given)",
+                    "scrape_interval was given as 15 s, but the samples say 2 s",
                 ),
+            ),
+            Err(
+                "export_interval was given as 60 s, but the samples say 5 s",
             ),
         ]
         "#);
@@ -538,15 +586,21 @@ mod tests {
         let found = Detected::of(&[Series { values, ..Series::default() }]);
         let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
         insta::assert_snapshot!(pack.learn(&mut filled, &found).unwrap_err(), @"values change at least every 15 s, as often as Prometheus scrapes, so how often cannot be told: give export_interval in seconds");
+        let values = (0..60).map(|scrape| (f64::from(scrape) * 60.0, f64::from(scrape) * 60.0)).collect();
+        let found = Detected::of(&[Series { values, ..Series::default() }]);
+        let mut filled = pack.fill(&params(&GIVEN), &NO_REPORT).unwrap();
+        insta::assert_snapshot!(pack.learn(&mut filled, &found).unwrap().join("; "), @"nobody knows whether values are exported every 60 s, as is assumed: give export_interval in seconds");
     }
 
     #[test]
     fn a_wrong_pack_is_refused_with_its_line() {
         let say = |text: &str| Pack::parse(Path::new("mine.yaml"), text).unwrap_err().to_string();
         let head = "description: d\nparams: {}\nheartbeat: up\nmetrics:\n";
-        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, optional, query");
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, window: 5}}\n")), @"mine.yaml is not a metric pack: line 5 column 50: unknown field `window`, expected one of name, description, unit, direction, by, reduce, min_samples, optional, weight, query");
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, criterion: good}}\n")), @r#"mine.yaml is not a metric pack: line 7 column 26: "good" is not a criterion such as ">= 0.98 * load", "<= 5" or "<= +10%""#);
         insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: b, criterion: <= 5}}\n")), @r#"mine.yaml is not a metric pack: a check is on "b", which is no metric of it"#);
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up}}\nchecks:\n- {{metric: a, component: b, criterion: <= 5}}\n")), @"mine.yaml is not a metric pack: a check is on a{b}, but a has one number for the whole application");
+        insta::assert_snapshot!(say(&format!("{head}- {{name: a, description: d, unit: ms, query: up, weight: up, reduce: max}}\n")), @"mine.yaml is not a metric pack: a has a weight, which is for a mean");
     }
 
     #[test]

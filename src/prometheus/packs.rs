@@ -38,10 +38,12 @@ impl Packs {
         Ok(packs)
     }
 
-    /// Adds demands; each takes the place of one on the same metric and component.
+    /// Adds demands; they take the place of those on the same metrics and components. Several of one source on one metric all count.
     fn demand(&mut self, source: &str, demands: &[Demand]) -> Result<(), Error> {
+        for pack in &mut self.0 {
+            pack.checks.retain(|old| !demands.iter().any(|new| same(old, new)));
+        }
         for demand in demands {
-            self.0.iter_mut().for_each(|pack| pack.checks.retain(|old| !same(old, demand)));
             let known: Vec<&str> =
                 self.0.iter().flat_map(|pack| &pack.metrics).map(|spec| spec.name.as_str()).collect();
             let unknown = Error::Param {
@@ -52,6 +54,7 @@ impl Packs {
                 ),
             };
             let pack = self.0.iter_mut().find(|pack| pack.measures(&demand.metric)).ok_or(unknown)?;
+            pack.refuse_whole(demand).map_err(|reason| Error::Param { reason: format!("{source} {reason}") })?;
             pack.checks.push(demand.clone());
         }
         Ok(())
@@ -107,6 +110,14 @@ mod tests {
         assert_eq!((packs.demands().len(), criteria(&packs, "back_pressure")), (before + 1, vec!["<= 20".to_owned()]));
         let error = load(&["heron"], &[], &["backpressure <= 20"]).unwrap_err();
         assert!(error.to_string().starts_with("--slo is on \"backpressure\", which the pack does not measure"));
+    }
+
+    #[test]
+    fn several_demands_on_one_metric_all_count() {
+        let packs = load(&["heron"], &[], &["back_pressure <= 5", "back_pressure <= 20"]).unwrap();
+        assert_eq!(criteria(&packs, "back_pressure"), ["<= 5", "<= 20"]);
+        let error = load(&["heron"], &[], &["spout_tps{kafkaSpout} >= 100"]).unwrap_err();
+        insta::assert_snapshot!(error, @"--slo is on spout_tps{kafkaSpout}, but spout_tps has one number for the whole application");
     }
 
     #[test]

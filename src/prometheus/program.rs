@@ -160,11 +160,17 @@ fn time(flag: &str, text: &str) -> Result<Option<Timestamp>, Failure> {
 
 /// The load's window: from the arguments, else from the report.
 fn window(args: &Args, step: &Step, report: &Report) -> Result<Window, Failure> {
+    let load = report.load.as_ref().and_then(|load| load.window);
     let window = match (time("--window-start", &args.window_start)?, time("--window-end", &args.window_end)?) {
-        (None, None) => report.load.as_ref().and_then(|load| load.window).ok_or(Error::NoWindow)?,
+        (None, None) => load.ok_or(Error::NoWindow)?,
         (Some(start), Some(end)) => Window { start, end },
         _ => return Err(Error::NoWindow.into()),
     };
+    // Tekton's results have it in milliseconds.
+    let rounding = Duration::from_millis(1);
+    if let Some(load) = load.filter(|load| window.start < load.start - rounding || load.end + rounding < window.end) {
+        return Err(Error::Elsewhere { start: window.start, end: window.end, load }.into());
+    }
     if window.end <= window.start {
         return Err(Error::Backwards { start: window.start, end: window.end }.into());
     }

@@ -36,7 +36,7 @@ pub(super) fn interval(values: &[(f64, f64)], per_export: usize) -> Option<(f64,
 }
 
 /// So few samples tell nothing about how far off a line is.
-const FEWEST: usize = 5;
+pub(super) const FEWEST: usize = 5;
 
 struct Fit {
     slope: f64,

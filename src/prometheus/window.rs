@@ -61,7 +61,7 @@ impl Asked {
     /// When to ask about a load; an error in one line when the load was too short to be measured.
     pub fn of(load: Window, pace: Pace) -> Result<Self, String> {
         let Pace { warm_up, export, scrape, reach } = pace;
-        let cut = warm_up + (2 * export).max(reach) + scrape;
+        let cut = warm_up.saturating_add((2 * export).max(reach) + scrape);
         let length = length(load);
         let left = length.saturating_sub(cut);
         if left < MIN_EXPORTS * export || left < 2 * scrape {

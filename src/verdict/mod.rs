@@ -321,7 +321,10 @@ fn find<'a>(metrics: &'a [Metric], demand: &Demand) -> Result<&'a Metric, String
         ([one], _) => Ok(one),
         ([], []) => Err(format!("{name} was not measured")),
         // A metric that came out empty has no components to choose from, but it says why.
-        ([], [one]) if one.component.is_empty() => Ok(one),
+        ([], [one]) if one.component.is_empty() && one.value.is_none() => Ok(one),
+        ([], [one]) if one.component.is_empty() => {
+            Err(format!("{name} was not measured; {} is of the application as a whole", title_of(&demand.metric)))
+        }
         ([], several) => {
             let components: Vec<&str> = several.iter().map(|metric| metric.component.as_str()).collect();
             Err(format!("{name} was not measured; there is {} of {}", demand.metric, components.join(", ")))

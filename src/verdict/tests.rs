@@ -529,6 +529,13 @@ fn no_data_and_bad_data_are_never_green() {
 }
 
 #[test]
+fn the_whole_does_not_stand_for_a_component() {
+    let (_, verdict) = judge(&good(), &[demand("spout_tps{anotherSpout} >= 5000")], None, None);
+    assert_eq!(verdict.status, Status::Inconclusive);
+    assert_eq!(verdict.cause, "spout TPS of anotherSpout was not measured; spout TPS is of the application as a whole");
+}
+
+#[test]
 fn no_baseline_and_bad_baselines_are_never_green() {
     let demands = [demand("spout_tps >= -5%")];
     let said: Vec<String> = BAD_BASELINE

@@ -183,11 +183,25 @@ async fn partial_answers_are_refused_whatever_a_dialect_calls_them() {
 
 #[tokio::test]
 async fn infos_are_no_warnings() {
-    let infos = r#"{"status":"success","data":{"resultType":"matrix","result":[]},"infos":["PromQL info: metric might not be a counter"]}"#;
-    let stub = Stub::with(200, infos).await;
+    // Since 2.54, and from 2.48 on.
+    for infos in [
+        r#"{"status":"success","data":{"resultType":"matrix","result":[]},"infos":["PromQL info: metric might not be a counter"]}"#,
+        r#"{"status":"success","data":{"resultType":"matrix","result":[]},"warnings":["PromQL info: metric might not be a counter"]}"#,
+    ] {
+        let stub = Stub::with(200, infos).await;
+        let (exit, cause) = measure(&format!("http://{}", stub.address), &[]).await.unwrap();
+        assert_eq!(exit, Exit::Inconclusive);
+        assert!(!cause.contains("info"), "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn native_histograms_are_no_numbers() {
+    let histogram = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"job":"a"},"histograms":[[1,{"count":"1","sum":"2","buckets":[]}]]}]}}"#;
+    let stub = Stub::with(200, histogram).await;
     let (exit, cause) = measure(&format!("http://{}", stub.address), &[]).await.unwrap();
     assert_eq!(exit, Exit::Inconclusive);
-    assert!(!cause.contains("info"), "{cause}");
+    assert!(cause.contains("native histograms are no numbers"), "{cause}");
 }
 
 #[tokio::test]

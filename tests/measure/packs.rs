@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use streamgauge::report::Status;
+use streamgauge::report::{Status, Verdict};
 
 use crate::server::Server;
 use crate::sink::{LOAD, SCRAPE, Topology};
 use crate::{PLANNED, before, epoch, measure, near, steady};
 
-/// Kafka as kafka_exporter and the JMX exporter show it: two partitions of a topic, which a group does not keep up with.
-fn kafka(epoch: i64) -> String {
+/// Kafka as kafka_exporter and the JMX exporter show it: partitions of a topic, which a group does not keep up with; to one that it
+/// does not read so many records a second are written.
+fn kafka(epoch: i64, unread: f64) -> String {
     let mut out = String::new();
     for time in (0..3900_i64).step_by(SCRAPE as usize) {
         let under_load = (time.min(LOAD.end) - LOAD.start).max(0) as f64;
@@ -22,8 +23,14 @@ fn kafka(epoch: i64) -> String {
                 line("kafka_consumergroup_lag", &labels, 100.0 + share * under_load * 200.0);
             }
         }
-        // A partition that the group never committed.
-        line("kafka_consumergroup_lag", r#"consumergroup="preprocessor",topic="ads.in",partition="2""#, -1.0);
+        // Partitions that the group never committed: an empty one, and one that nobody reads.
+        for (partition, written) in [(2, 0.0), (3, unread * under_load)] {
+            let labels = format!(r#"consumergroup="preprocessor",topic="ads.in",partition="{partition}""#);
+            line("kafka_consumergroup_lag", &labels, -1.0);
+            let labels = format!(r#"topic="ads.in",partition="{partition}""#);
+            line("kafka_topic_partition_current_offset", &labels, 40.0 + written);
+            line("kafka_topic_partition_oldest_offset", &labels, 40.0);
+        }
         for (topic, rate) in [("topic=\"ads.in\",", 1000.0), ("topic=\"adsXin\",", 7.0), ("", 5000.0)] {
             for broker in ["a", "b"] {
                 let labels = format!(r#"{topic}instance="{broker}:9404""#);
@@ -38,7 +45,7 @@ fn kafka(epoch: i64) -> String {
 #[tokio::test]
 async fn the_kafka_pack_sees_what_was_offered_and_not_taken_and_takes_the_place_of_the_spouts_own_lag() {
     let epoch = epoch();
-    let samples = Topology { lag_growth: 0.0, ..steady() }.samples(epoch) + &kafka(epoch);
+    let samples = Topology { lag_growth: 0.0, ..steady() }.samples(epoch) + &kafka(epoch, 0.0);
     let server = Server::with(&in_order(&samples));
     let mut report = before(epoch, 1000.0, &PLANNED);
     report.load.as_mut().unwrap().target = "ads.in".into();
@@ -59,6 +66,24 @@ async fn the_kafka_pack_sees_what_was_offered_and_not_taken_and_takes_the_place_
     assert!(low <= 200.0 && 200.0 <= high && high - low < 2.0, "{low} to {high}");
     assert_eq!(measured.verdict().status, Status::Fail, "{}", measured.verdict().cause);
     assert_eq!(measured.verdict().cause, "lag growth 200/s (200 to 200/s), demanded at most 10/s");
+}
+
+#[tokio::test]
+async fn a_partition_that_nobody_reads_grows_and_one_of_unknown_size_is_unknown() {
+    let epoch = epoch();
+    let whole = in_order(&kafka(epoch, 125.0));
+    let without_sizes: Vec<&str> = whole.lines().filter(|line| !line.starts_with("kafka_topic_partition")).collect();
+    let mut report = before(epoch, 1000.0, &[]);
+    report.load.as_mut().unwrap().target = "ads.in".into();
+    let more = ["--pack=kafka", "--params", "group=preprocessor"];
+    let server = Server::with(&whole);
+    let measured = crate::measure_with(&server.endpoint, &report, &more).await;
+    near("lag growth", measured.value("lag_growth", ""), 325.0, 0.1);
+    let server = Server::with(&(without_sizes.join("\n") + "\n"));
+    let measured = crate::measure_with(&server.endpoint, &report, &more).await;
+    let Verdict { status, cause } = measured.verdict();
+    assert_eq!(status, Status::Inconclusive);
+    assert!(cause.starts_with("lag growth is not known: ") && cause.contains("are no numbers"), "{cause}");
 }
 
 /// A Flink job of a source chained with a transformer, as the reporter shows it: operators and their task, counters as gauges, a

@@ -20,6 +20,9 @@ const SERVED_ON: i64 = 600;
 /// When the load runs, in seconds from the epoch of a test.
 pub const LOAD: std::ops::Range<i64> = 1200..3000;
 
+/// For how long is measured: the load without its first export and scrape and its last export.
+const MEASURED: i64 = LOAD.end - LOAD.start - 2 * EXPORT - SCRAPE;
+
 /// What an instance does in a second.
 #[derive(Clone, Copy, Default)]
 pub struct Work {
@@ -43,6 +46,9 @@ pub struct Instance {
     pub work: Work,
     /// What it does before the load.
     pub before: Work,
+    /// From when on it does something else under load, and what.
+    pub change: i64,
+    pub after: Work,
     /// When it does nothing.
     pub pause: std::ops::Range<i64>,
     /// Share of the time it executes under load.
@@ -62,6 +68,8 @@ impl Instance {
             served_on: SERVED_ON,
             work: Work { rate, latency: 0.0 },
             before: Work::default(),
+            change: i64::MAX,
+            after: Work::default(),
             pause: 0..0,
             busy: 0.5,
             back_pressure: 0.0,
@@ -92,14 +100,20 @@ impl Instance {
         (export.min(LOAD.end) - (export - EXPORT).max(LOAD.start)).max(0) as f64
     }
 
-    /// The records that it does in a stretch of time, before the load and under it.
-    fn done(&self, from: i64, to: i64) -> (f64, f64) {
+    /// The records that it does in a stretch of time: each kind of work with its count.
+    fn done(&self, from: i64, to: i64) -> [(Work, f64); 3] {
         let within = |start: i64, end: i64| {
             let (start, end) = (start.max(from).max(self.born), end.min(to).min(self.died));
             let pause = (end.min(self.pause.end) - start.max(self.pause.start)).max(0);
             ((end - start).max(0) - pause).max(0) as f64
         };
-        (within(0, LOAD.start) * self.before.rate, within(LOAD.start, LOAD.end) * self.work.rate)
+        let change = self.change.min(LOAD.end);
+        let stretches = [
+            (self.before, within(0, LOAD.start)),
+            (self.work, within(LOAD.start, change)),
+            (self.after, within(change, LOAD.end)),
+        ];
+        stretches.map(|(work, seconds)| (work, seconds * work.rate))
     }
 }
 
@@ -138,19 +152,28 @@ impl Topology {
         out
     }
 
-    /// The records a second that a component did in the time that is measured: the load's, without the first export and scrape and
-    /// the last export.
+    /// The records a second that a component did in the time that is measured.
     pub fn truth(&self, component: &str) -> f64 {
-        let (from, to) = (LOAD.start + EXPORT + SCRAPE, LOAD.end - EXPORT);
+        self.work(component).iter().map(|(_, records)| records).sum::<f64>() / MEASURED as f64
+    }
+
+    /// The mean latency of a component's records in that time, in ms.
+    pub fn true_latency(&self, component: &str) -> f64 {
+        let work = self.work(component);
+        let records: f64 = work.iter().map(|(_, records)| records).sum();
+        work.iter().map(|(work, records)| work.latency * records).sum::<f64>() / records
+    }
+
+    fn work(&self, component: &str) -> Vec<(Work, f64)> {
         let of_it = self.instances.iter().filter(|instance| instance.component == component);
-        of_it.map(|instance| instance.done(from, to).1).sum::<f64>() / (to - from) as f64
+        of_it.flat_map(|instance| instance.done(LOAD.end - EXPORT - MEASURED, LOAD.end - EXPORT)).collect()
     }
 
     fn scrape(&self, out: &mut String, instance: &Instance, epoch: i64, time: i64) {
         let Some(export) = instance.export_before(time) else { return };
         let loaded = Instance::loaded(export);
-        let (before, under) = instance.done(export - EXPORT, export);
-        let count = before + under;
+        let done = instance.done(export - EXPORT, export);
+        let count: f64 = done.iter().map(|(_, records)| records).sum();
         let kind = if instance.is_spout() { "spout" } else { "bolt" };
         let id = instance.id();
         let labels = format!(r#"component="{}",component_type="{kind}",instance_id="{id}""#, instance.component);
@@ -173,8 +196,8 @@ impl Topology {
         stream("emit_count", "default", count);
         if instance.is_spout() {
             // Where nothing was acked the last value stays.
-            let (work, acked) = (instance.work.latency, count.max(1e-9));
-            let mean = if count > 0.0 { (before * instance.before.latency + under * work) / acked } else { work };
+            let sum: f64 = done.iter().map(|(work, records)| work.latency * records).sum();
+            let mean = if count > 0.0 { sum / count } else { instance.work.latency };
             stream("complete_latency", "default", mean * 1e6);
         }
         // The leaked context of the uptime is not the same at each export.
