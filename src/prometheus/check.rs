@@ -10,7 +10,7 @@ use super::Error;
 use super::client::Client;
 use super::detect::detect;
 use super::measure::measure;
-use super::over::newest;
+use super::over::{ask, newest};
 use super::pack::{Filled, Pack, Spec};
 use super::promql::{self, Matcher, Selector};
 use super::window::{Asked, Pace};
@@ -102,11 +102,11 @@ async fn check(
     filled: &Filled,
     asked: &Asked,
 ) -> Result<(Found, Vec<Line>), Error> {
-    let query = match pack.query(spec, filled) {
-        Ok(query) => query,
+    let (query, weight) = match pack.queries(spec, filled) {
+        Ok(queries) => queries,
         Err(error) => return Ok((Found::Mistakes, vec![Line::empty(spec, "wrong", vec![error.to_string()])])),
     };
-    let answer = match client.query_range(&query, asked.start, asked.end, asked.step).await {
+    let answer = match ask(client, &query, weight.as_deref(), asked).await {
         Ok(answer) => answer,
         Err(error @ (Error::Query { .. } | Error::Failed { .. })) => {
             return Ok((Found::Mistakes, vec![Line::empty(spec, "wrong", lines(&error.to_string()))]));
@@ -124,14 +124,10 @@ async fn check(
     let mut age = None;
     for selector in promql::selectors(&query) {
         let time = newest(client, &selector.text, asked.end).await?;
-        age = age.max(time.map(|time| (asked.end.as_millisecond() as f64 / 1000.0 - time).round() as i64));
+        age = age.max(time.map(|time| asked.age(time).round() as i64));
     }
     let several = spec.by.is_none() && answer.series.len() > 1;
-    let weights = match pack.weight(spec, filled)? {
-        Some(weight) => Some(client.query_range(&weight, asked.start, asked.end, asked.step).await?),
-        None => None,
-    };
-    let metrics = measure(spec, &query, &answer, weights.as_ref(), asked);
+    let metrics = measure(spec, &query, &answer, asked);
     let series = if spec.by.is_none() { answer.series.len() } else { 1 };
     let found = if several { Found::NotAll } else { Found::All };
     Ok((found, metrics.iter().map(|metric| Line::of(metric, series, age)).collect()))

@@ -47,6 +47,8 @@ pub struct Client {
 pub(super) struct Answer {
     /// The series.
     pub series: Vec<Series>,
+    /// The series of the weights, where the metric has some.
+    pub weights: Option<Vec<Series>>,
     /// Prometheus' warnings; with them, the answer may lack part of the data.
     pub warnings: Vec<String>,
     /// A selector of the query whose newest sample is this many seconds older than the end, and too old.
@@ -163,7 +165,7 @@ impl Client {
                     .to_owned(),
             );
         }
-        Ok(Answer { series: data.into_series(), warnings, stale: None })
+        Ok(Answer { series: data.into_series(), warnings, ..Answer::default() })
     }
 
     async fn list(&self, path: &str, selector: &str, window: Window) -> Result<Vec<String>, Error> {
@@ -330,7 +332,7 @@ mod tests {
         let client = client("http://127.0.0.1:9090/", Auth::None).unwrap();
         let status = StatusCode::from_u16(status).unwrap();
         let understood = client.understand::<Data>("up", status, content_type.to_owned(), body);
-        understood.map(|(data, warnings)| Answer { series: data.into_series(), warnings, stale: None }).map_err(
+        understood.map(|(data, warnings)| Answer { series: data.into_series(), warnings, ..Answer::default() }).map_err(
             |attempt| match attempt {
                 Attempt::Again(error) => format!("again: {error}"),
                 Attempt::Final(error) => error.to_string(),

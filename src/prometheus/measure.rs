@@ -19,14 +19,8 @@ const HOLE: f64 = 4.0;
 pub(super) const WARNS: &str = "Prometheus warns: ";
 
 /// A metric over the window, or, where its answer is split by a label, one for each of its values. There is always one, but for an
-/// optional metric of which there is no series. `weights` is the answer to the metric's weight, where it has one.
-pub(super) fn measure(
-    spec: &Spec,
-    query: &str,
-    answer: &Answer,
-    weights: Option<&Answer>,
-    asked: &Asked,
-) -> Vec<Metric> {
+/// optional metric of which there is no series.
+pub(super) fn measure(spec: &Spec, query: &str, answer: &Answer, asked: &Asked) -> Vec<Metric> {
     let blank = Metric {
         name: spec.name.clone(),
         unit: spec.unit.clone(),
@@ -47,7 +41,7 @@ pub(super) fn measure(
         if answer.series.len() > 1 {
             return doubt(format!("one series is meant, {} came: {}", answer.series.len(), names(&answer.series)));
         }
-        return vec![value(blank, spec, first, answer, weights, asked)];
+        return vec![value(blank, spec, first, answer, asked)];
     };
     let mut metrics = Vec::new();
     for series in &answer.series {
@@ -58,20 +52,13 @@ pub(super) fn measure(
             return doubt(format!("several series have {label}={component:?}: {}", names(&answer.series)));
         }
         let named = Metric { component: component.clone(), ..blank.clone() };
-        metrics.push(value(named, spec, series, answer, weights, asked));
+        metrics.push(value(named, spec, series, answer, asked));
     }
     metrics
 }
 
 /// The metric with its value, its chart and what makes it doubtful. A doubtful value is none.
-fn value(
-    mut metric: Metric,
-    spec: &Spec,
-    series: &Series,
-    answer: &Answer,
-    weights: Option<&Answer>,
-    asked: &Asked,
-) -> Metric {
+fn value(mut metric: Metric, spec: &Spec, series: &Series, answer: &Answer, asked: &Asked) -> Metric {
     let values = &series.values;
     metric.samples = values.len() as u64;
     metric.warnings = answer.warnings.iter().map(|text| format!("{WARNS}{text}")).collect();
@@ -103,7 +90,7 @@ fn value(
     }
     metric.series = thinned(values);
     if metric.warnings.is_empty() {
-        match weights.map(|weights| weighted(series, spec, weights)) {
+        match answer.weights.as_ref().map(|weights| weighted(series, spec, weights)) {
             Some(Ok(mean)) => metric.value = Some(mean),
             Some(Err(doubt)) => metric.warnings.push(doubt),
             None => metric.value = reduce(spec.reduce, values),
@@ -121,9 +108,9 @@ fn value(
 }
 
 /// The mean in which each moment counts as much as its weight says.
-fn weighted(series: &Series, spec: &Spec, weights: &Answer) -> Result<f64, String> {
+fn weighted(series: &Series, spec: &Spec, weights: &[Series]) -> Result<f64, String> {
     let of_it = |other: &&Series| spec.by.as_ref().is_none_or(|by| other.labels.get(by) == series.labels.get(by));
-    let mut found = weights.series.iter().filter(of_it);
+    let mut found = weights.iter().filter(of_it);
     let (Some(weights), None) = (found.next(), found.next()) else {
         return Err("there is not one series of weights for it".to_owned());
     };
@@ -144,9 +131,8 @@ fn weighted(series: &Series, spec: &Spec, weights: &Answer) -> Result<f64, Strin
 
 /// How long there are no samples at the window's beginning, in seconds, when it is too long.
 fn late(values: &[(f64, f64)], asked: &Asked) -> Option<f64> {
-    let start = asked.start.as_millisecond() as f64 / 1000.0;
-    let gap = values.first().map(|(time, _)| time - start)?;
-    Some(gap).filter(|gap| *gap > HOLE * asked.step.as_secs_f64() + 1e-3)
+    let (first, _) = values.first()?;
+    Some(asked.length().as_secs_f64() - asked.age(*first)).filter(|gap| *gap > HOLE * asked.step.as_secs_f64() + 1e-3)
 }
 
 /// The longest time without samples, in seconds, when it is too long to be bridged.
@@ -157,8 +143,7 @@ fn hole(values: &[(f64, f64)], asked: &Asked) -> Option<f64> {
 
 /// Why the series ended before the window did.
 fn stale(values: &[(f64, f64)], answer: &Answer, asked: &Asked) -> Option<String> {
-    let end = asked.end.as_millisecond() as f64 / 1000.0;
-    let age = values.last().map_or(0.0, |(time, _)| end - time);
+    let age = values.last().map_or(0.0, |(time, _)| asked.age(*time));
     if age > HOLE * asked.step.as_secs_f64() + 1e-3 {
         return Some(format!("it is stale: its newest value is {age:.0} s older than the window's end"));
     }
@@ -232,7 +217,7 @@ mod tests {
     }
 
     fn measured(more: &str, series: Vec<Series>) -> Vec<Metric> {
-        measure(&spec(more), "up", &Answer { series, ..Answer::default() }, None, &asked())
+        measure(&spec(more), "up", &Answer { series, ..Answer::default() }, &asked())
     }
 
     const TEN: [f64; 10] = [1.0, 3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0, 17.0, 19.0];
@@ -259,6 +244,39 @@ mod tests {
         );
         let values: Vec<_> = metrics.iter().map(|metric| (metric.component.as_str(), metric.value)).collect();
         assert_eq!(values, [("a", Some(10.0)), ("b", Some(4.0))]);
+    }
+
+    #[test]
+    fn a_mean_may_be_weighted_and_a_weight_that_is_not_known_is_a_doubt() {
+        let spec: Spec =
+            serde_saphyr::from_str("{name: ms, description: d, unit: ms, query: up, weight: up, by: component}")
+                .unwrap();
+        let of = |component: &str, values: &[f64]| series(&[("component", component)], values);
+        let said = |weights: Vec<Series>, warnings: &[&str]| {
+            let warnings = warnings.iter().map(|text| (*text).to_owned()).collect();
+            let answer = Answer { series: vec![of("a", &TEN)], weights: Some(weights), warnings, stale: None };
+            let metric = measure(&spec, "up", &answer, &asked()).remove(0);
+            metric.value.map_or_else(|| metric.warnings.join("; "), |value| value.to_string())
+        };
+        let half = [0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0, 2.0];
+        let cases = [
+            said(vec![of("a", &half), of("b", &[7.0; 10])], &[]),
+            said(vec![of("b", &half)], &[]),
+            said(vec![of("a", &half), of("a", &half)], &[]),
+            said(vec![of("a", &half[..9])], &[]),
+            said(vec![of("a", &[f64::NAN; 10])], &[]),
+            said(vec![of("a", &[0.0; 10])], &[]),
+            said(vec![of("a", &half)], &["no StoreAPIs matched"]),
+        ];
+        insta::assert_snapshot!(cases.join("\n"), @r"
+        15
+        there is not one series of weights for it
+        there is not one series of weights for it
+        a moment has no weight
+        a moment has no weight
+        its weights are all 0
+        Prometheus warns: no StoreAPIs matched
+        ");
     }
 
     #[test]
@@ -298,14 +316,12 @@ mod tests {
                 &spec(", reduce: slope"),
                 "up",
                 &Answer { series: vec![series(&[], &TEN)], ..Answer::default() },
-                None,
                 &Asked { per_export: 3, ..asked() },
             ),
             measure(
                 &spec(""),
                 "up",
                 &Answer { warnings: vec!["no StoreAPIs matched".to_owned()], ..Answer::default() },
-                None,
                 &asked(),
             ),
             measure(
@@ -316,7 +332,6 @@ mod tests {
                     stale: Some(("up{job=\"a\"}".to_owned(), 130.4)),
                     ..Answer::default()
                 },
-                None,
                 &asked(),
             ),
             measure(
@@ -327,7 +342,6 @@ mod tests {
                     warnings: vec!["no StoreAPIs matched".to_owned()],
                     ..Answer::default()
                 },
-                None,
                 &asked(),
             ),
         ];

@@ -82,8 +82,7 @@ impl<'a> Plan<'a> {
     fn new(pack: &'a Pack, mut filled: Filled, asked: Asked, rate: Option<f64>) -> Result<Self, Error> {
         filled.add_window(asked.length(), rate);
         let heartbeat = pack.heartbeat(&filled)?;
-        let query = |spec| Ok((pack.query(spec, &filled)?, pack.weight(spec, &filled)?));
-        let queries = pack.metrics.iter().map(query).collect::<Result<_, Error>>()?;
+        let queries = pack.metrics.iter().map(|spec| pack.queries(spec, &filled)).collect::<Result<_, _>>()?;
         Ok(Self { pack, filled, asked, heartbeat, queries })
     }
 
@@ -92,35 +91,24 @@ impl<'a> Plan<'a> {
         let mut ages = HashMap::new();
         let silent = self.silent(client).await?;
         for (spec, (query, weight)) in self.pack.metrics.iter().zip(&self.queries) {
-            let mut answer = self.answer(client, query).await?;
-            answer.stale = stale(client, query, &answer, &self.asked, &mut ages).await?.or_else(|| silent.clone());
-            let weights = match weight {
-                Some(weight) => Some(self.answer(client, weight).await?),
-                None => None,
+            let mut answer = match ask(client, query, weight.as_deref(), &self.asked).await {
+                // That Prometheus cannot answer is this metric's doubt, and no end of the others.
+                Err(Error::Query { said, .. } | Error::Failed { said, .. }) => {
+                    Answer { warnings: vec![said], ..Answer::default() }
+                }
+                answer => answer?,
             };
-            metrics.extend(reduce(spec, query, &answer, weights.as_ref(), &self.asked));
+            answer.stale = stale(client, query, &answer, &self.asked, &mut ages).await?.or_else(|| silent.clone());
+            metrics.extend(reduce(spec, query, &answer, &self.asked));
         }
         Ok(metrics)
     }
 
-    /// The answer to a query over the window. That Prometheus cannot answer it is this metric's doubt, and no end of the others.
-    async fn answer(&self, client: &Client, query: &str) -> Result<Answer, Error> {
-        let Asked { start, end, step, .. } = self.asked;
-        match client.query_range(query, start, end, step).await {
-            Err(Error::Query { said, .. } | Error::Failed { said, .. }) => {
-                Ok(Answer { warnings: vec![said], ..Answer::default() })
-            }
-            answer => answer,
-        }
-    }
-
     /// The heartbeat and its age where it ends too early: nothing was scraped in the window's last part, whatever its queries still
-    /// remember. An export and a scrape may be missed, and four scrapes.
+    /// remember. So much may be missed: four scrapes or an export, and the next scrape.
     async fn silent(&self, client: &Client) -> Result<Option<(String, f64)>, Error> {
         let Filled { export_interval, scrape_interval, .. } = self.filled;
-        let end = self.asked.end;
-        let newest = newest(client, &self.heartbeat, end).await?;
-        let age = newest.map(|time| end.as_millisecond() as f64 / 1000.0 - time);
+        let age = newest(client, &self.heartbeat, self.asked.end).await?.map(|time| self.asked.age(time));
         let most = (4 * scrape_interval).max(export_interval) + scrape_interval;
         Ok(age.filter(|age| *age > most.as_secs_f64()).map(|age| (self.heartbeat.clone(), age)))
     }
@@ -155,6 +143,18 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The answer to a metric's query over the window, with that to its weight.
+pub(super) async fn ask(client: &Client, query: &str, weight: Option<&str>, asked: &Asked) -> Result<Answer, Error> {
+    let range = async |query: &str| client.query_range(query, asked.start, asked.end, asked.step).await;
+    let mut answer = range(query).await?;
+    if let Some(weight) = weight {
+        let weights = range(weight).await?;
+        answer.warnings.extend(weights.warnings);
+        answer.weights = Some(weights.series);
+    }
+    Ok(answer)
+}
+
 /// When the newest sample of a selector was taken, in Unix seconds, as far as Prometheus looks back by itself.
 pub(super) async fn newest(client: &Client, selector: &str, time: Timestamp) -> Result<Option<f64>, Error> {
     if selector.is_empty() {
@@ -185,8 +185,7 @@ async fn stale(
     }
     for selector in promql::selectors(query) {
         if !ages.contains_key(&selector.text) {
-            let newest = newest(client, &selector.text, asked.end).await?;
-            let age = newest.map(|time| asked.end.as_millisecond() as f64 / 1000.0 - time);
+            let age = newest(client, &selector.text, asked.end).await?.map(|time| asked.age(time));
             ages.insert(selector.text.clone(), age);
         }
         if let Some(age) = ages[&selector.text]

@@ -333,9 +333,10 @@ impl Pack {
         self.render(&spec.name, &spec.query, filled)
     }
 
-    /// The query of a metric's weight as it is sent, where it has one.
-    pub(super) fn weight(&self, spec: &Spec, filled: &Filled) -> Result<Option<String>, Error> {
-        spec.weight.as_ref().map(|weight| self.render(&spec.name, weight, filled)).transpose()
+    /// The query of a metric and, where it has one, that of its weight, as they are sent.
+    pub(super) fn queries(&self, spec: &Spec, filled: &Filled) -> Result<(String, Option<String>), Error> {
+        let weight = spec.weight.as_ref().map(|weight| self.render(&spec.name, weight, filled)).transpose()?;
+        Ok((self.query(spec, filled)?, weight))
     }
 
     /// The selector of the heartbeat as it is sent; empty when the pack has none.

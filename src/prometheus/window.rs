@@ -85,6 +85,11 @@ impl Asked {
         length(Window { start: self.start, end: self.end })
     }
 
+    /// How many seconds before the last moment a time is, in Unix seconds.
+    pub fn age(&self, time: f64) -> f64 {
+        self.end.as_millisecond() as f64 / 1000.0 - time
+    }
+
     /// How many moments there are.
     pub fn points(&self) -> usize {
         (self.length().as_secs_f64() / self.step.as_secs_f64()).round() as usize + 1

@@ -500,16 +500,17 @@ fn the_program_prints_the_table_and_its_exit_code_is_the_verdict() {
     assert_eq!(report::read(&path).unwrap().unwrap().errors[0].exit_code, 2);
 }
 
+/// The samples before this time.
+fn until(samples: &str, end: i64) -> String {
+    let earlier = |line: &&str| line.rsplit(' ').next().is_some_and(|time| time.parse::<i64>().unwrap() < end);
+    samples.lines().filter(earlier).fold(String::new(), |kept, line| kept + line + "\n")
+}
+
 #[tokio::test]
 async fn a_topology_whose_scrapes_end_in_the_window_is_inconclusive() {
     let epoch = epoch();
     let samples = steady().samples(epoch);
-    let gone = epoch + LOAD.start + 900;
-    let kept: Vec<&str> = samples
-        .lines()
-        .filter(|line| line.rsplit(' ').next().is_some_and(|time| time.parse::<i64>().unwrap() < gone))
-        .collect();
-    let server = Server::with(&(kept.join("\n") + "\n"));
+    let server = Server::with(&until(&samples, epoch + LOAD.start + 900));
     let measured = measure(&server.endpoint, &before(epoch, 1000.0, &PLANNED), &[]).await;
     let verdict = measured.verdict();
     assert_eq!(verdict.status, Status::Inconclusive, "{}", verdict.cause);
@@ -524,10 +525,7 @@ async fn a_topology_that_was_not_scraped_at_the_end_is_inconclusive() {
     let epoch = epoch();
     let samples = steady().samples(epoch);
     // The queries still see the last export for a minute, and nine tenths of the window are there.
-    let gone = epoch + LOAD.end - 110;
-    let kept =
-        samples.lines().filter(|line| line.rsplit(' ').next().is_some_and(|time| time.parse::<i64>().unwrap() < gone));
-    let server = Server::with(&(kept.collect::<Vec<_>>().join("\n") + "\n"));
+    let server = Server::with(&until(&samples, epoch + LOAD.end - 110));
     let measured = measure(&server.endpoint, &before(epoch, 1000.0, &PLANNED), &[]).await;
     let Verdict { status, cause } = measured.verdict();
     assert_eq!(status, Status::Inconclusive, "{cause}");
@@ -538,10 +536,7 @@ async fn a_topology_that_was_not_scraped_at_the_end_is_inconclusive() {
 async fn a_query_that_prometheus_answers_from_memory_is_stale() {
     let epoch = epoch();
     let samples = steady().samples(epoch);
-    let gone = epoch + LOAD.end - 200;
-    let kept =
-        samples.lines().filter(|line| line.rsplit(' ').next().is_some_and(|time| time.parse::<i64>().unwrap() < gone));
-    let server = Server::with(&(kept.collect::<Vec<_>>().join("\n") + "\n"));
+    let server = Server::with(&until(&samples, epoch + LOAD.end - 200));
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
     report::update(&report, |file| *file = Report { app: None, ..before(epoch, 1000.0, &[]) }).unwrap();
