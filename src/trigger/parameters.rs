@@ -52,8 +52,6 @@ impl Shape {
         // What all numbers here look like; Rust's own reading takes inf, NaN, +1 and 1e9 too.
         let plain = |value: &str| value.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
         let digits = |value: &str, more: &str| value.chars().all(|c| c.is_ascii_digit() || more.contains(c));
-        let text =
-            |more: &str| !value.is_empty() && value.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
         match self {
             Self::Integer(low, high) => {
                 plain(value) && digits(value, "-") && value.parse().is_ok_and(|number| within(number, *low, *high))
@@ -62,14 +60,19 @@ impl Shape {
                 plain(value) && digits(value, "-.") && value.parse().is_ok_and(|number| within(number, *low, *high))
             }
             Self::Word => is_word(value),
-            Self::Text => text("._-:/=,@%+"),
+            Self::Text => is_of(value, "._-:/=,@%+"),
             Self::OneOf(words) => words.iter().any(|word| word == value),
         }
     }
 }
 
 fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    is_of(text, "._-")
+}
+
+/// Whether a text is of letters, digits and these. A program would take one that begins with `-` for an option of its own.
+fn is_of(text: &str, more: &str) -> bool {
+    !text.is_empty() && !text.starts_with('-') && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
 }
 
 fn within<T: PartialOrd>(number: T, low: Option<T>, high: Option<T>) -> bool {
@@ -104,8 +107,8 @@ impl fmt::Display for Shape {
         match self {
             Self::Integer(low, high) => bounds(f, "a whole number", low, high),
             Self::Number(low, high) => bounds(f, "a number", low, high),
-            Self::Word => f.write_str("a word of letters, digits and ._-"),
-            Self::Text => f.write_str("a text of letters, digits and ._-:/=,@%+"),
+            Self::Word => f.write_str("a word of letters, digits and ._- that begins with no -"),
+            Self::Text => f.write_str("a text of letters, digits and ._-:/=,@%+ that begins with no -"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
         }
     }
@@ -344,7 +347,9 @@ mod tests {
             "duration-min=1e3",
             "duration-min=-1",
             "transformer-ram=2GB;reboot",
+            "transformer-ram=--help",
             "properties=a=$(id)",
+            "properties=a=1 properties=--java=/bin/sh",
             "engine=spark",
         ];
         insta::assert_snapshot!(wrong.map(|text| check(text).unwrap_err()).join("\n"), @r#"
@@ -358,8 +363,10 @@ mod tests {
         the commit's message cannot be followed: duration-min is "inf", not a number from 0.1 on
         the commit's message cannot be followed: duration-min is "1e3", not a number from 0.1 on
         the commit's message cannot be followed: duration-min is "-1", not a number from 0.1 on
-        the commit's message cannot be followed: transformer-ram is "2GB;reboot", not a word of letters, digits and ._-
-        the commit's message cannot be followed: properties is "a=$(id)", not a text of letters, digits and ._-:/=,@%+
+        the commit's message cannot be followed: transformer-ram is "2GB;reboot", not a word of letters, digits and ._- that begins with no -
+        the commit's message cannot be followed: transformer-ram is "--help", not a word of letters, digits and ._- that begins with no -
+        the commit's message cannot be followed: properties is "a=$(id)", not a text of letters, digits and ._-:/=,@%+ that begins with no -
+        the commit's message cannot be followed: properties is "--java=/bin/sh", not a text of letters, digits and ._-:/=,@%+ that begins with no -
         the commit's message cannot be followed: engine is "spark", not one of heron, flink
         "#);
     }
