@@ -106,6 +106,12 @@ struct Call<'a> {
     repeat: Repeat,
 }
 
+impl Call<'_> {
+    fn limited(&self, pause: Duration) -> Error {
+        Error::RateLimited { operation: self.operation.to_owned(), seconds: pause.as_secs() }
+    }
+}
+
 impl Client {
     /// Opens a connection for a repository. An App asks for a token with just this permission: `statuses` or `pull_requests`.
     pub async fn connect(
@@ -249,7 +255,8 @@ impl Client {
                         Ok(body) if (200..300).contains(&status) => return Ok((headers, body)),
                         Ok(_) if status >= 500 && repeatable => PAUSE,
                         Ok(body) => match limit(status, &headers, &body, Timestamp::now()) {
-                            Some(pause) => self.within(pause, call.operation)?,
+                            Some(pause) if again && self.has(pause) => pause,
+                            Some(pause) => return Err(call.limited(pause)),
                             None => return Err(self.refused(call.operation, status, &headers, &body)),
                         },
                         Err(_) if repeatable => PAUSE,
@@ -278,12 +285,9 @@ impl Client {
         }
     }
 
-    /// The wait, if there is time for it.
-    fn within(&self, pause: Duration, operation: &str) -> Result<Duration, Error> {
-        match pause < self.deadline.saturating_duration_since(Instant::now()) {
-            true => Ok(pause),
-            false => Err(Error::RateLimited { operation: operation.to_owned(), seconds: pause.as_secs() }),
-        }
+    /// Whether there is time for a wait.
+    fn has(&self, pause: Duration) -> bool {
+        pause < self.deadline.saturating_duration_since(Instant::now())
     }
 
     /// The address of a list's next page, as long as it is this server's: the token goes along.
@@ -364,7 +368,7 @@ fn limit(status: u16, headers: &HeaderMap, body: &str, now: Timestamp) -> Option
     }
     let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<i64>().ok();
     if let Some(seconds) = number("retry-after") {
-        return Some(Duration::from_secs(seconds.max(0).unsigned_abs()));
+        return Some(Duration::from_secs(seconds.max(1).unsigned_abs()));
     }
     if number("x-ratelimit-remaining") == Some(0) {
         let left = number("x-ratelimit-reset").map(|reset| reset - now.as_second() + 1);
@@ -399,6 +403,7 @@ mod tests {
             limit(status, &headers(pairs), body, now).map(|pause| pause.as_secs())
         };
         assert_eq!(wait(403, &[("retry-after", "30")], ""), Some(30));
+        assert_eq!(wait(429, &[("retry-after", "0")], ""), Some(1));
         assert_eq!(wait(429, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1100")], ""), Some(101));
         assert_eq!(wait(403, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "900")], ""), Some(1));
         assert_eq!(wait(403, &[], "You have exceeded a secondary rate limit."), Some(60));

@@ -82,9 +82,9 @@ pub enum Error {
         /// Where it answers from.
         to: String,
     },
-    /// The limit leaves nothing for as long as this step may take.
+    /// The limit leaves nothing for as long as this step may take, or however often it is waited for.
     #[error(
-        "GitHub lets nobody {operation} for another {seconds} s, which is more than --timeout leaves: too many calls with this token"
+        "GitHub lets nobody {operation} for another {seconds} s, and has said so too often or for longer than --timeout: too many calls with this token"
     )]
     RateLimited {
         /// What was to be done.

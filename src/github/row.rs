@@ -60,9 +60,12 @@ impl Row {
         let run = report.run.clone().unwrap_or_default();
         let figures = Figures::of(report);
         let line = |text: &str, longest: usize| shorten(text.lines().next().unwrap_or_default().trim(), longest);
+        let id = line(if run.id.is_empty() { &ending.run_id } else { &run.id }, TEXT);
+        // A run that has lost its report is told as it ends, and is the newest then.
+        let at = run.started_at.or_else(|| (!id.is_empty()).then(Timestamp::now));
         Self {
-            id: line(if run.id.is_empty() { &ending.run_id } else { &run.id }, TEXT),
-            at: run.started_at,
+            id,
+            at,
             commit: line(&run.commit, 64),
             message: line(&run.message, MESSAGE),
             load: line(&figures.load, TEXT),

@@ -188,6 +188,12 @@ async fn github_is_waited_for_as_far_as_the_timeout_goes() {
     bench.inbox.fail_next(Fault::Lost);
     bench.set_status(&report(28), &[]).await.unwrap();
     assert_eq!(bench.inbox.calls().len(), 4);
+    for _ in 0..4 {
+        bench.inbox.fail_next(Fault::Secondary(0));
+    }
+    let failure = bench.set_status(&report(28), &[]).await.unwrap_err();
+    assert!(failure.to_string().starts_with("GitHub lets nobody set the commit's status for another 1 s"), "{failure}");
+    assert_eq!(bench.inbox.calls().len(), 8);
     bench.inbox.fail_next(Fault::Primary(3_000));
     let failure = bench.set_status(&report(28), &[]).await.unwrap_err();
     assert!(failure.to_string().starts_with("GitHub lets nobody set the commit's status for another 300"), "{failure}");
@@ -268,6 +274,24 @@ async fn a_pull_request_has_one_comment_with_the_newest_result_and_all_runs() {
     | c0ffee0123456789c0ffee0123456789c0ffee01 Use 27 transformers | – | 10,000/s | 9,450/s | 353 ms | 12,370 records | ❌ [fail](https://tekton.example/run) | – |
     ");
     api::assert_described(&bench.inbox.calls());
+}
+
+#[tokio::test]
+async fn a_run_that_has_lost_its_report_is_on_top_of_those_before_it() {
+    let bench = Bench::start().await;
+    bench.comment(&report(29), &[]).await.unwrap();
+    let repository = format!("https://ghe.example/{REPOSITORY}");
+    let lost = Run { id: "lost".into(), repository, pull_request: PULL_REQUEST.to_string(), ..Run::default() };
+    bench
+        .comment(&Report { run: Some(lost), ..Report::default() }, &["--name=performance-test preprocessor"])
+        .await
+        .unwrap();
+    let comment = bench.only_comment();
+    let (top, table) = comment.split_once("<!-- streamgauge table -->").unwrap();
+    assert!(!top.contains("PASS"), "{top}");
+    let first = table.lines().find(|line| line.starts_with("| ") && !line.starts_with("| commit")).unwrap();
+    assert!(!first.contains("Use 29 transformers"), "{table}");
+    assert!(table.contains("Use 29 transformers"), "{table}");
 }
 
 #[tokio::test]
