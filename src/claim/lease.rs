@@ -11,6 +11,8 @@ use crate::kubernetes::{self, Cluster, Kind, Object, Wait};
 
 /// The annotation that tells for which pull request the environment is held.
 const PULL_REQUEST: &str = "streamgauge.dev/pull-request";
+/// The annotation that tells which commit is tested.
+const COMMIT: &str = "streamgauge.dev/commit";
 
 /// A PipelineRun as the Lease names it: `namespace/name uid`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub(super) struct Claim<'a> {
     pub me: Holder,
     /// Repository and number; none for a run of no pull request.
     pub pull_request: Option<String>,
+    /// The commit under test; empty when nobody said it.
+    pub commit: String,
     pub supersede: bool,
 }
 
@@ -125,19 +129,21 @@ impl Claim<'_> {
             self.sign(&mut lease);
             return faster(self.cluster.replace(&self.lease, &lease).await);
         };
-        let theirs =
-            lease.pointer("/metadata/annotations").and_then(|all| all.get(PULL_REQUEST)).and_then(Value::as_str);
+        let noted = |name: &str| lease["metadata"]["annotations"].get(name).and_then(Value::as_str);
+        let theirs = noted(PULL_REQUEST);
+        // Two Pipelines test one commit: none of them is out of date.
+        let of_one_commit = !self.commit.is_empty() && noted(COMMIT) == Some(&self.commit);
         let since = text(&lease, "/spec/acquireTime");
         let busy = format!("it is held by {}{} since {since}", holder.place(), of(theirs));
         match (&self.pull_request, theirs) {
-            (Some(ours), Some(theirs)) if self.supersede && ours == theirs => {
+            (Some(ours), Some(theirs)) if self.supersede && ours == theirs && !of_one_commit => {
                 self.supersede(&own, &holder, &run, busy).await
             }
             _ => Ok(Look::Busy(busy)),
         }
     }
 
-    /// The later of two runs of one pull request ends the earlier. Two of the same second wait for each other: which is the later
+    /// The later of two commits' runs of one pull request ends the earlier. Two of the same second wait for each other: which is the later
     /// one cannot be told.
     async fn supersede(&self, own: &Value, holder: &Holder, run: &Value, busy: String) -> Result<Look, Error> {
         // RFC 3339 in UTC and to the second: the order of the texts is that of the times.
@@ -190,6 +196,7 @@ impl Claim<'_> {
         lease["spec"]["acquireTime"] = json!(format!("{:.6}", Timestamp::now()));
         lease["spec"]["leaseTransitions"] = json!(before.map_or(0, |count| count + 1));
         lease["metadata"]["annotations"][PULL_REQUEST] = json!(self.pull_request.as_deref().unwrap_or_default());
+        lease["metadata"]["annotations"][COMMIT] = json!(self.commit);
     }
 
     /// This run as the cluster has it.

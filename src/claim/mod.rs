@@ -23,7 +23,8 @@ const POLL: Duration = Duration::from_secs(2);
 /// Waits until no other run tests in an environment, and keeps it for this run until that is done.
 ///
 /// The environment is a Lease, streamgauge-NAME. Its holder is a PipelineRun, and is forgotten as soon as that is done or gone:
-/// nothing has to be given back. With --supersede, an older run of the same pull request is ended first, with its finally tasks.
+/// nothing has to be given back. With --supersede, an older run of another commit of the same pull request is ended first, with its
+/// finally tasks.
 #[derive(Debug, clap::Parser)]
 #[command(name = "claim-environment", mut_arg("timeout", |arg| arg.default_value("2h")))]
 pub struct Args {
@@ -51,7 +52,11 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", default_value = "", help_heading = "Claim")]
     pull_request: String,
 
-    /// End an older run of the same pull request, as CancelledRunFinally does, in place of waiting for its result
+    /// Commit under test
+    #[arg(long, value_name = "SHA", default_value = "", help_heading = "Claim")]
+    commit: String,
+
+    /// End an older run of another commit of the same pull request, as CancelledRunFinally does, in place of waiting for its result
     #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false",
           default_missing_value = "true", help_heading = "Claim")]
     supersede: bool,
@@ -102,6 +107,7 @@ fn claim<'a>(args: &Args, cluster: &'a Cluster) -> Claim<'a> {
         lease: Object::new(Kind::lease(), namespace, &name),
         me: Holder { namespace: cluster.namespace().to_owned(), name: args.run.clone(), uid: args.run_uid.clone() },
         pull_request: known.then(|| format!("{}#{}", args.repository, args.pull_request)),
+        commit: args.commit.clone(),
         supersede: args.supersede,
     }
 }

@@ -64,6 +64,7 @@ async fn the_first_run_gets_the_environment_and_getting_it_again_changes_nothing
     let lease = fake.get(&Kind::lease(), LEASE);
     assert_eq!(lease["spec"]["holderIdentity"], "tests/a uid-a");
     assert_eq!(lease["metadata"]["annotations"]["streamgauge.dev/pull-request"], "https://git.example/ads/p#12");
+    assert_eq!(lease["metadata"]["annotations"]["streamgauge.dev/commit"], "", "nobody said it");
     // A MicroTime, as 2026-01-05T10:12:00.123456Z: the API server takes no other.
     let time = lease["spec"]["acquireTime"].as_str().unwrap();
     assert_eq!((time.len(), time.find('.')), (27, Some(19)), "{time}");
@@ -169,6 +170,21 @@ async fn a_run_of_another_pull_request_is_waited_for_and_never_ended() {
     let without = ["--repository=https://git.example/ads/p", "--pull-request=12"];
     assert!(matches!(hold(&fake, "b", &without, 200).await, Err(Error::Held { .. })));
     assert_eq!(fake.changes(), [format!("POST {LEASE}")]);
+}
+
+#[tokio::test]
+async fn two_pipelines_of_one_commit_take_turns_and_a_later_commit_ends_the_one_that_tests() {
+    let fake = with_runs(&["a", "b", "c"]).await;
+    let of = |commit: &'static str| [PULL_REQUEST[0], PULL_REQUEST[1], PULL_REQUEST[2], "--commit", commit];
+    hold(&fake, "b", &of("c0ffee01"), PATIENT).await.unwrap();
+    for name in ["a", "c"] {
+        let error = hold(&fake, name, &of("c0ffee01"), 200).await.unwrap_err();
+        assert!(matches!(error, Error::Held { .. }), "{error}");
+    }
+    assert_eq!(fake.changes(), [format!("POST {LEASE}")], "nothing was ended");
+    let error = hold(&fake, "c", &of("c0ffee02"), 200).await.unwrap_err();
+    assert!(matches!(error, Error::Held { .. }), "{error}");
+    assert_eq!(fake.changes(), [format!("POST {LEASE}"), "PATCH b".into()]);
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ fn space(purpose: &str) -> Namespace {
     space
 }
 
-/// Starts a run that claims staging and then tests for so long; its finally task takes some seconds.
+/// Starts a run that claims staging and then tests its commit for so long, each commit for another time; its finally task takes some
+/// seconds.
 fn start(space: &Namespace, pull_request: &str, supersede: bool, seconds: u32) -> String {
     let step = |command: String| {
         json!({"taskSpec": {"steps": [{"name": "do", "image": "test.local/busybox:1", "command": ["sh", "-c", command],
@@ -31,7 +32,7 @@ fn start(space: &Namespace, pull_request: &str, supersede: bool, seconds: u32) -
     let params = json!([
         {"name": "environment", "value": "staging"}, {"name": "run", "value": "$(context.pipelineRun.name)"},
         {"name": "run-uid", "value": "$(context.pipelineRun.uid)"}, {"name": "repository", "value": "https://git.example/ads/p"},
-        {"name": "pull-request", "value": pull_request}, {"name": "supersede", "value": supersede.to_string()},
+        {"name": "pull-request", "value": pull_request}, {"name": "commit", "value": format!("{seconds:040}")}, {"name": "supersede", "value": supersede.to_string()},
     ]);
     let run = json!({
         "apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": {"generateName": "test-"},
