@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use serde_json::Value;
-use streamgauge::history;
 use streamgauge::report::{self, App, Load, Metric, Report, Run, Status, StepError, Verdict};
 use streamgauge::sandbox::slack::{Fault, Inbox, Message, TOKEN, WEBHOOK_PATH};
 use streamgauge::slack::{Args, run};
@@ -50,8 +49,8 @@ impl Bench {
         ];
         let unless = |flag: &str, word: String| more.iter().all(|word| !word.starts_with(flag)).then_some(word);
         let channel = unless("--channel", "--channel=#perf-tests".to_owned());
-        let threads = unless("--history", format!("--threads={}", self.file("threads").display()));
-        let words = ["send-slack".to_owned()].into_iter().chain(flags).chain(channel).chain(threads);
+        let history = unless("--history", format!("--history={}", self.file("history").display()));
+        let words = ["send-slack".to_owned()].into_iter().chain(flags).chain(channel).chain(history);
         let args = Args::parse_from(words.chain(more.iter().map(|word| (*word).to_owned())));
         let step = Step::new(args.step.clone());
         run(args, &step).await
@@ -159,7 +158,8 @@ async fn a_run_is_told_as_it_begins_and_the_same_message_says_how_it_ended() {
         "type": "section",
         "text": {
           "type": "mrkdwn",
-          "text": "transformer saturated: 9,800/s &lt; 10,000/s"
+          "text": "transformer saturated: 9,800/s &lt; 10,000/s",
+          "verbatim": true
         }
       },
       {
@@ -168,22 +168,26 @@ async fn a_run_is_told_as_it_begins_and_the_same_message_says_how_it_ended() {
           {
             "type": "mrkdwn",
             "text": "*Load*
-    10,000/s"
+    10,000/s",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
             "text": "*TPS*
-    9,803/s"
+    9,803/s",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
             "text": "*Latency*
-    812 ms"
+    812 ms",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
             "text": "*Lag*
-    11,900 records"
+    11,900 records",
+            "verbatim": true
           }
         ]
       },
@@ -199,7 +203,8 @@ async fn a_run_is_told_as_it_begins_and_the_same_message_says_how_it_ended() {
     lag               11,900 records       30
 
     component    parallelism      TPS  TPS/instance  busy  capacity  back-pressure
-    transformer            –  9,800/s             –     –         –              –```"
+    transformer            –  9,800/s             –     –         –              –```",
+          "verbatim": true
         }
       },
       {
@@ -207,19 +212,23 @@ async fn a_run_is_told_as_it_begins_and_the_same_message_says_how_it_ended() {
         "elements": [
           {
             "type": "mrkdwn",
-            "text": "run-1"
+            "text": "run-1",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
-            "text": "`c0ffee01` Use &lt;28&gt; transformers"
+            "text": "`c0ffee01` Use &lt;28&gt; transformers",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
-            "text": "by ann &lt;ann@example&gt;"
+            "text": "by ann &lt;ann@example&gt;",
+            "verbatim": true
           },
           {
             "type": "mrkdwn",
-            "text": "pull request 12"
+            "text": "pull request 12",
+            "verbatim": true
           }
         ]
       }
@@ -257,29 +266,24 @@ async fn all_runs_of_a_pull_request_are_one_thread() {
 }
 
 #[tokio::test]
-async fn the_thread_is_found_again_by_the_reports_in_the_history() {
+async fn a_run_that_begins_while_another_goes_on_is_in_its_thread() {
     let bench = Bench::start().await;
-    let address = bench.file("history").display().to_string();
-    let history = format!("--history={address}");
-    let (start, end) = ([START[0], &history], [END[0], &history]);
-    for (id, pull_request) in [("run-1", "12"), ("run-2", "12"), ("run-3", "13")] {
+    for id in ["run-1", "run-2"] {
         std::fs::remove_file(bench.file("report.json")).ok();
-        bench.report(&begun(id, pull_request));
-        bench.send(&start).await.unwrap();
-        bench.report(&measured(id, pull_request));
-        let kept = report::read(&bench.file("report.json")).unwrap().unwrap();
-        history::open(&address, None).unwrap().keep(&kept, "").await.unwrap();
-        bench.send(&end).await.unwrap();
+        bench.report(&begun(id, "12"));
+        bench.send(&START).await.unwrap();
     }
     let messages = bench.messages();
     let threads: Vec<Option<&str>> = messages.iter().map(Message::thread_ts).collect();
-    assert_eq!(threads, [None, messages[0].ts.as_deref(), None]);
+    assert_eq!(threads, [None, messages[0].ts.as_deref()]);
+}
 
-    // What the history cannot say keeps no news back.
-    std::fs::remove_file(bench.file("report.json")).unwrap();
-    bench.report(&begun("run-4", "12"));
+#[tokio::test]
+async fn what_the_history_cannot_say_keeps_no_news_back() {
+    let bench = Bench::start().await;
+    bench.report(&begun("run-1", "12"));
     bench.send(&[START[0], "--history=s3://user:secret@bucket"]).await.unwrap();
-    assert_eq!(bench.messages().len(), 4);
+    assert_eq!(bench.messages().len(), 1);
 }
 
 #[tokio::test]
@@ -371,6 +375,16 @@ async fn slack_is_waited_for_when_it_asks_for_it() {
 }
 
 #[tokio::test]
+async fn a_wait_that_is_longer_than_there_is_time_leaves_the_message_to_the_next_try() {
+    let bench = Bench::start().await;
+    bench.inbox.fail_next(Fault::RateLimited(3600));
+    let failure = bench.send(&END).await.unwrap_err();
+    assert!(failure.to_string().starts_with("Slack refused the message: ratelimited"), "{failure}");
+    bench.send(&END).await.unwrap();
+    assert_eq!(bench.messages().len(), 1);
+}
+
+#[tokio::test]
 async fn a_message_whose_answer_got_lost_is_not_sent_again() {
     let bench = Bench::start().await;
     bench.report(&begun("run-1", "12"));
@@ -458,6 +472,14 @@ async fn a_webhook_takes_the_message_and_gives_no_ts() {
     let message = &bench.messages()[0];
     assert_eq!((message.channel.as_deref(), bench.result("ts")), (None, String::new()));
     assert_eq!(message.body["blocks"][0]["type"], "header");
+    assert_eq!(bench.send(&END).await.unwrap(), Exit::Done);
+    assert_eq!(bench.messages().len(), 1, "it has taken this one");
+
+    std::fs::remove_file(bench.file("report.json")).unwrap();
+    bench.inbox.fail_next(Fault::Lost);
+    bench.send(&START).await.unwrap_err();
+    insta::assert_snapshot!(bench.send(&START).await.unwrap_err(), @"an earlier try to tell Slack got no answer, so the message may be there: look into the channel; it is not sent again");
+    assert_eq!(bench.messages().len(), 2);
 
     std::fs::write(bench.file("webhook-url"), format!("{}/services/T0/B0/secret", bench.server)).unwrap();
     let failure = bench.send(&END).await.unwrap_err();

@@ -2,7 +2,7 @@
 //!
 //! A report is one object, `<application>/<branch>/<commit>/<start>-<run>.json`, with its page beside it (`.html`). It is
 //! written once and never changed, so nobody has to lock anything: two runs never have one key, and of two writers of
-//! one key the second is told whether the first wrote the same.
+//! one key the second is told whether the first wrote the same. Notes are beside them, for what a run must say before it has a report.
 
 mod address;
 mod baseline;
@@ -10,6 +10,7 @@ mod crypto;
 mod difference;
 pub mod keep;
 mod key;
+mod note;
 pub mod program;
 mod store;
 mod usable;

@@ -19,8 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// The reports of earlier runs. Cheap to clone; several programs may use one at a time.
 #[derive(Clone)]
 pub struct History {
-    store: Arc<dyn ObjectStore>,
-    prefix: Path,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) prefix: Path,
     address: String,
 }
 
@@ -173,7 +173,7 @@ impl History {
         key.below(&self.prefix, extension).map_err(|error| self.failed("name a report", error))
     }
 
-    fn failed(&self, operation: &str, error: impl std::error::Error) -> Error {
+    pub(super) fn failed(&self, operation: &str, error: impl std::error::Error) -> Error {
         Error::Failed { history: self.address.clone(), operation: operation.to_owned(), words: words(&error) }
     }
 }

@@ -70,8 +70,9 @@ pub fn context(parts: &[String]) -> Option<Value> {
     (!elements.is_empty()).then(|| json!({"type": "context", "elements": elements}))
 }
 
+/// `verbatim`: addresses and names of channels in the text do not become links, only `<…>` that we wrote does.
 fn mrkdwn(text: &str, longest: usize) -> Value {
-    json!({"type": "mrkdwn", "text": clip(text, longest)})
+    json!({"type": "mrkdwn", "text": clip(text, longest), "verbatim": true})
 }
 
 /// Escapes foreign text: the three characters that Slack asks for, so that `<!channel>` and links stay text, and the

@@ -1,6 +1,6 @@
 //! The calls to Slack. Slack answers errors with HTTP 200 and `"ok": false`: the body decides.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ pub struct Client {
     http: reqwest::Client,
     api_url: String,
     token: Secret,
+    deadline: Instant,
 }
 
 /// A message as Slack has taken it.
@@ -129,7 +130,9 @@ fn hint(error: &str, needed: &str) -> Option<String> {
         }
         "missing_scope" if !needed.is_empty() => return Some(format!("give the bot the scope {needed}")),
         "missing_scope" => "give the bot the scope chat:write",
-        "ratelimited" => "too many messages",
+        "ratelimited" => {
+            "too many messages at the time: Slack asks to wait longer than --timeout allows, or again and again"
+        }
         "internal_error" | "fatal_error" => "a fault of Slack's own",
         _ => return None,
     };
@@ -159,10 +162,10 @@ struct Answer {
 }
 
 impl Client {
-    /// A connection to the Web API at this address.
-    pub fn new(api_url: &str, token: Secret) -> Result<Self, Error> {
+    /// A connection to the Web API at this address. Slack is waited for until the deadline.
+    pub fn new(api_url: &str, token: Secret, deadline: Instant) -> Result<Self, Error> {
         host(api_url)?;
-        Ok(Self { http: http(api_url)?, api_url: api_url.trim_end_matches('/').to_owned(), token })
+        Ok(Self { http: http(api_url)?, api_url: api_url.trim_end_matches('/').to_owned(), token, deadline })
     }
 
     /// Posts a message, into the thread of the message that is named. It is repeated only where it cannot have been posted.
@@ -203,7 +206,7 @@ impl Client {
         // The address itself is what allows to send there, so it gets no token and is never shown.
         let place_host = host(&place.upload_url)?;
         let send = || self.http.post(&place.upload_url).body(file.bytes.clone());
-        let (status, body) = send_until_taken(&place_host, Repeat::Safe, send).await?;
+        let (status, body) = send_until_taken(&place_host, Repeat::Safe, self.deadline, send).await?;
         if status != 200 {
             return Err(not_slack(&self.token, place_host, status, &body));
         }
@@ -226,7 +229,7 @@ impl Client {
         let url = format!("{}/{method}", self.api_url);
         let host = host(&url)?;
         let send = || request(&url).bearer_auth(self.token.expose());
-        let (status, body) = send_until_taken(&host, repeat, send).await?;
+        let (status, body) = send_until_taken(&host, repeat, self.deadline, send).await?;
         match serde_json::from_str::<Answer>(&body) {
             Ok(answer) if answer.ok => Ok(answer),
             Ok(answer) if !answer.error.is_empty() => {
@@ -238,12 +241,12 @@ impl Client {
 }
 
 /// Posts a message to an incoming webhook. It answers `ok` and no more, and errors as text with a 4xx.
-pub async fn post_to_webhook(url: &Secret, message: &Message) -> Result<(), Error> {
+pub async fn post_to_webhook(url: &Secret, message: &Message, deadline: Instant) -> Result<(), Error> {
     let host = host(url.expose())?;
     let http = http(&host)?;
     with_blocks(message, json!({ "unfurl_links": false }), async |body| {
         let send = || http.post(url.expose()).json(&body);
-        let (status, answer) = send_until_taken(&host, Repeat::Doubles, send).await?;
+        let (status, answer) = send_until_taken(&host, Repeat::Doubles, deadline, send).await?;
         let word = answer.trim();
         let is_word = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         match status {
@@ -278,6 +281,7 @@ async fn with_blocks<T>(
 async fn send_until_taken(
     host: &str,
     repeat: Repeat,
+    deadline: Instant,
     request: impl Fn() -> reqwest::RequestBuilder,
 ) -> Result<(u16, String), Error> {
     let unreachable = |error: &reqwest::Error, sent: bool| Error::Unreachable {
@@ -287,20 +291,23 @@ async fn send_until_taken(
     };
     let mut tries = 1;
     loop {
-        let again = tries < TRIES;
+        // What cannot be sent before the deadline is given up at once, while it is known that Slack does not have it.
+        let again = |pause: Duration| tries < TRIES && pause < deadline.saturating_duration_since(Instant::now());
         let pause = match request().send().await {
-            Ok(response) if response.status() == 429 && again => retry_after(&response),
-            Ok(response) if response.status() == 429 => return Err(Error::refused("ratelimited")),
-            Ok(response) if response.status().is_server_error() && repeat == Repeat::Safe && again => PAUSE,
+            Ok(response) if response.status() == 429 => match retry_after(&response) {
+                pause if again(pause) => pause,
+                _ => return Err(Error::refused("ratelimited")),
+            },
+            Ok(response) if response.status().is_server_error() && repeat == Repeat::Safe && again(PAUSE) => PAUSE,
             Ok(response) => {
                 let status = response.status().as_u16();
                 match response.text().await {
                     Ok(body) => return Ok((status, body)),
-                    Err(_) if repeat == Repeat::Safe && again => PAUSE,
+                    Err(_) if repeat == Repeat::Safe && again(PAUSE) => PAUSE,
                     Err(error) => return Err(unreachable(&error, true)),
                 }
             }
-            Err(error) if (error.is_connect() || repeat == Repeat::Safe) && again => PAUSE,
+            Err(error) if (error.is_connect() || repeat == Repeat::Safe) && again(PAUSE) => PAUSE,
             Err(error) => return Err(unreachable(&error, !error.is_connect())),
         };
         tracing::info!("Slack asks to wait, or is not there: trying again in {} s", pause.as_secs());

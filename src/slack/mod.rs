@@ -20,20 +20,20 @@ mod thread;
 mod told;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use client::{Client, Error, Posted, Upload, post_to_webhook};
 pub use message::{Content, Message};
 pub use told::Told;
 
-use crate::history::{Filter, Place};
+use crate::history::Place;
 use crate::report::Report;
 use crate::report::ending::{Beginning, Ending, Phase, subject};
 use crate::step::{Exit, Failure, Secret, Step, StepArgs, flag, mounted};
 use thread::Thread;
 
-/// How many reports of the branch are looked at for the pull request's thread, the newest first.
-const LOOKED_AT: usize = 50;
+/// What the report calls a webhook's channel, where nobody named it.
+const WEBHOOK: &str = "webhook";
 /// How long the history may take to say which thread it is.
 const HISTORY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -57,15 +57,11 @@ pub struct Args {
     #[arg(long, value_name = "URL", default_value = "https://slack.com/api")]
     pub api_url: String,
 
-    /// Folder kept from run to run, in which the first message of each thread is noted
-    #[arg(long, value_name = "DIR")]
-    pub threads: Option<PathBuf>,
-
     /// What the thread is about; repository and pull request when it is empty
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub thread_key: String,
 
-    /// Message to answer to, by its timestamp; it goes before --threads and --history
+    /// Message to answer to, by its timestamp; it goes before --history
     #[arg(long, value_name = "TS", default_value = "")]
     pub thread_ts: String,
 
@@ -77,7 +73,7 @@ pub struct Args {
     #[arg(long, value_name = "BOOL", value_parser = flag, num_args = 0..=1, default_value = "false", default_missing_value = "true")]
     pub chart: bool,
 
-    /// Where earlier reports are; the pull request's thread is found again by them.
+    /// Where the first message of each thread is noted.
     #[command(flatten)]
     pub place: Place,
 
@@ -104,6 +100,7 @@ enum Credentials {
 
 /// Tells of a run. Results: `ts`, `thread-ts` and `permalink` of the message (empty with a webhook).
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
+    let deadline = Instant::now() + step.timeout();
     let credentials = credentials(&args)?;
     let (report, unreadable) = args.ending.read(step);
     let content = Content {
@@ -115,11 +112,10 @@ pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
     let (message, wrong) = message(&args, &content);
     match credentials {
         Credentials::Webhook(url) => {
-            post_to_webhook(&url, &message).await?;
-            tracing::info!("told Slack by webhook");
+            tell_by_webhook(&url, &message, &args, step, &report, deadline).await?;
         }
         Credentials::Token(token) => {
-            let client = Client::new(&args.api_url, token)?;
+            let client = Client::new(&args.api_url, token, deadline)?;
             let told = Teller { client: &client, args: &args, step, report: &report }.tell(&message).await?;
             step.results().write("ts", &told.ts)?;
             step.results().write("thread-ts", &told.thread_ts)?;
@@ -147,6 +143,54 @@ fn message(args: &Args, content: &Content<'_>) -> (Message, Option<template::Err
     }
 }
 
+/// Tells by a webhook, which names no message that another could be put in the place of: what it has taken is not sent again.
+async fn tell_by_webhook(
+    url: &Secret,
+    message: &Message,
+    args: &Args,
+    step: &Step,
+    report: &Report,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let channel = if args.channel.is_empty() { WEBHOOK } else { &args.channel };
+    let phase = args.beginning.phase;
+    let told = Told::of(report, channel);
+    if told.told == phase.as_str() {
+        tracing::info!("Slack was told before");
+        return Ok(());
+    }
+    if told.is_open(phase) {
+        return Err(open());
+    }
+    keep(step, channel, &Told { telling: phase.as_str().to_owned(), ..told.clone() });
+    match post_to_webhook(url, message, deadline).await {
+        Ok(()) => keep(step, channel, &Told { told: phase.as_str().to_owned(), ..Told::default() }),
+        Err(error) => {
+            if !error.leaves_open() {
+                keep(step, channel, &told);
+            }
+            return Err(error.into());
+        }
+    }
+    tracing::info!("told Slack by webhook");
+    Ok(())
+}
+
+/// What is said where nobody knows whether Slack has the message.
+fn open() -> Failure {
+    Failure::msg(
+        Exit::Refused,
+        "an earlier try to tell Slack got no answer, so the message may be there: look into the channel; it is not sent again",
+    )
+}
+
+/// Notes where Slack was told. People are told all the same where that is not possible.
+fn keep(step: &Step, channel: &str, told: &Told) {
+    if let Err(error) = step.update_report(|report| told.keep(report, channel)) {
+        tracing::warn!("where Slack was told cannot be noted, so a further step would post anew: {error}");
+    }
+}
+
 /// Tells one channel of one run.
 struct Teller<'a> {
     client: &'a Client,
@@ -166,12 +210,7 @@ impl Teller<'_> {
         };
         match updated {
             Ok(true) => {}
-            Ok(false) if told.is_open(phase) => {
-                return Err(Failure::msg(
-                    Exit::Refused,
-                    "an earlier try to tell Slack got no answer, so the message may be there: look into the channel; it is not sent again",
-                ));
-            }
+            Ok(false) if told.is_open(phase) => return Err(open()),
             // Someone has deleted the message, or it is too old to be changed.
             Err(error) if !is_gone(&error) => return Err(error.into()),
             _ => told = self.post(message).await?,
@@ -185,12 +224,9 @@ impl Teller<'_> {
 
     /// Posts a message in its thread. While nobody knows whether Slack has it the report says so: a second try would double it.
     async fn post(&self, message: &Message) -> Result<Told, Failure> {
-        let mut thread = self.thread().await?;
+        let mut thread = self.thread().await;
         let noted = thread.as_ref().map_or("", Thread::ts);
-        let thread_ts = match [self.args.thread_ts.as_str(), noted].into_iter().find(|ts| !ts.is_empty()) {
-            Some(ts) => ts.to_owned(),
-            None => self.kept_thread().await,
-        };
+        let thread_ts = if noted.is_empty() { self.args.thread_ts.clone() } else { noted.to_owned() };
         self.keep(&Told { telling: self.args.beginning.phase.as_str().to_owned(), ..Told::default() });
         let channel = &self.args.channel;
         let (posted, thread_ts) = match self.client.post(channel, &thread_ts, message).await {
@@ -213,48 +249,36 @@ impl Teller<'_> {
         let mut told = Told { channel: posted.channel.clone(), ts: posted.ts.clone(), thread_ts, ..Told::default() };
         self.keep(&told);
         if let Some(thread) = thread.as_mut().filter(|thread| thread.ts() != told.thread_ts) {
-            thread.begin(&told.thread_ts)?;
+            thread.begin(&told.thread_ts).await.unwrap_or_else(|error| {
+                tracing::warn!("the thread cannot be noted, so the next run begins another: {error}");
+            });
         }
         told.permalink = self.client.permalink(&posted).await;
         self.keep(&told);
         Ok(told)
     }
 
-    /// The thread that this run's message belongs to, where it is to belong to one.
-    async fn thread(&self) -> Result<Option<Thread>, Failure> {
-        let folder = self.args.threads.as_deref().and_then(|path| mounted(path.to_str().unwrap_or_default()));
+    /// The thread that this run's message belongs to, where it is to belong to one. People are told whatever becomes of the history.
+    async fn thread(&self) -> Option<Thread> {
+        let found = tokio::time::timeout(HISTORY_LIMIT, self.find_thread()).await;
+        let found = found.map_err(anyhow::Error::new).and_then(|found| found.map_err(anyhow::Error::new));
+        found.unwrap_or_else(|error| {
+            tracing::warn!("the history does not say which thread it is, so a new one begins: {error:#}");
+            None
+        })
+    }
+
+    async fn find_thread(&self) -> Result<Option<Thread>, crate::history::Error> {
         let key = match self.args.thread_key.as_str() {
             "" => pull_request(self.report),
             key => Some(key.to_owned()),
         };
-        Ok(match (folder, key) {
-            (Some(folder), Some(key)) if self.args.thread_ts.is_empty() => {
-                Some(Thread::hold(folder, &key, &self.args.channel).await?)
+        match (key, self.args.place.open()?) {
+            (Some(key), Some(history)) if self.args.thread_ts.is_empty() => {
+                Thread::find(history, &key, &self.args.channel).await.map(Some)
             }
-            _ => None,
-        })
-    }
-
-    /// The thread of the pull request's earlier runs; empty when the history knows none. People are told whatever becomes of
-    /// the history.
-    async fn kept_thread(&self) -> String {
-        let found = tokio::time::timeout(HISTORY_LIMIT, self.look_back()).await;
-        let found = found.map_err(anyhow::Error::new).and_then(|found| found.map_err(anyhow::Error::new));
-        found.unwrap_or_else(|error| {
-            tracing::warn!("the history does not say which thread it is, so a new one begins: {error:#}");
-            String::new()
-        })
-    }
-
-    async fn look_back(&self) -> Result<String, crate::history::Error> {
-        let about = pull_request(self.report).filter(|_| self.args.thread_key.is_empty());
-        let (Some(about), Some(history)) = (about, self.args.place.open()?) else { return Ok(String::new()) };
-        let branch = self.report.run.as_ref().map(|run| run.branch.clone()).unwrap_or_default();
-        let app = self.report.app.as_ref().map_or("", |app| &app.name);
-        let reports = history.reports(app, &Filter { branch, last: Some(LOOKED_AT), ..Filter::default() }).await?;
-        let same = reports.iter().filter(|report| pull_request(report).as_ref() == Some(&about));
-        let mut threads = same.map(|report| Told::of(report, &self.args.channel).thread_ts);
-        Ok(threads.find(|ts| !ts.is_empty()).unwrap_or_default())
+            _ => Ok(None),
+        }
     }
 
     /// Puts the chart into the message's thread, and gives its file's ID. The run is told already, so a chart that cannot be shown is
@@ -272,11 +296,8 @@ impl Teller<'_> {
         })
     }
 
-    /// Notes where Slack was told. People are told all the same where that is not possible.
     fn keep(&self, told: &Told) {
-        if let Err(error) = self.step.update_report(|report| told.keep(report, &self.args.channel)) {
-            tracing::warn!("where Slack was told cannot be noted, so a further step would post anew: {error}");
-        }
+        keep(self.step, &self.args.channel, told);
     }
 }
 

@@ -1,69 +1,57 @@
-//! Threads that go on from run to run: the first message of each is kept in a folder.
+//! Threads that go on from run to run: the first message of each is noted in the history, before its run has a report there.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::step::{Exit, ExitClass};
+use crate::history::{Error, History};
 
-/// The first message of a thread, as its file keeps it.
+/// The history's folder of these notes.
+const FOLDER: &str = "slack-threads";
+/// How often another run that posts a thread's first message is looked for, and how long: posting takes about a second.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 10;
+
+/// The first message of a thread, as its note has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct First {
-    /// What the thread is about, as `--thread-key` gave it.
-    pub key: String,
+struct First {
+    /// What the thread is about.
+    key: String,
     /// The channel, as `--channel` gave it.
-    pub channel: String,
-    /// The first message's timestamp.
-    pub ts: String,
+    channel: String,
+    /// The first message's timestamp; empty while a run posts it.
+    ts: String,
 }
 
-/// A thread that nobody else begins as long as this is held.
+/// A thread that is known, or that is this run's to begin.
 #[derive(Debug)]
 pub struct Thread {
-    path: PathBuf,
-    file: File,
+    history: History,
+    note: String,
     first: First,
 }
 
-/// Why a thread's file could not be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot keep the thread's first message in {}: may the folder be written to?", path.display())]
-pub struct Error {
-    /// The file.
-    path: PathBuf,
-    /// The system's words.
-    source: std::io::Error,
-}
-
-impl ExitClass for Error {
-    fn exit(&self) -> Exit {
-        Exit::Usage
-    }
-}
-
 impl Thread {
-    /// The thread about `key` in a channel, once no other run holds it: two that begin at one time would begin two.
-    pub async fn hold(folder: &Path, key: &str, channel: &str) -> Result<Self, Error> {
+    /// The thread about `key` in a channel. Of runs that look for a new one at a time one begins it, and the others wait for its first
+    /// message.
+    pub async fn find(history: History, key: &str, channel: &str) -> Result<Self, Error> {
         let digest = sha256(format!("{channel}\n{key}").as_bytes());
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = folder.join(format!("slack-thread-{name}.json"));
+        let note: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         let first = First { key: key.to_owned(), channel: channel.to_owned(), ts: String::new() };
-        let opened = tokio::task::spawn_blocking({
-            let (folder, path) = (folder.to_owned(), path.clone());
-            move || open(&folder, &path)
-        });
-        let (file, text) = opened
-            .await
-            .map_err(std::io::Error::other)
-            .flatten()
-            .map_err(|source| Error { path: path.clone(), source })?;
-        // What cannot be read is begun anew: a thread more is better than nobody told.
-        let kept: First = serde_json::from_str(&text).unwrap_or_default();
-        let same = kept.key == first.key && kept.channel == first.channel;
-        Ok(Self { path, file, first: if same { kept } else { first } })
+        let mut thread = Self { history, note, first };
+        for _ in 0..LOOKS {
+            if thread.history.begin_note(FOLDER, &thread.note, thread.text()).await? {
+                break;
+            }
+            thread.first.ts = thread.noted().await?;
+            if !thread.ts().is_empty() {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        // Whose first message does not come has failed: a thread more is better than nobody told.
+        Ok(thread)
     }
 
     /// The first message's timestamp; empty as long as there is none.
@@ -72,60 +60,58 @@ impl Thread {
     }
 
     /// Notes the first message.
-    pub fn begin(&mut self, ts: &str) -> Result<(), Error> {
+    pub async fn begin(&mut self, ts: &str) -> Result<(), Error> {
         self.first.ts = ts.to_owned();
-        let text = serde_json::to_string(&self.first).unwrap_or_default();
-        let mut write = || {
-            self.file.rewind()?;
-            self.file.set_len(0)?;
-            self.file.write_all(text.as_bytes())
-        };
-        write().map_err(|source| Error { path: self.path.clone(), source })
+        self.history.change_note(FOLDER, &self.note, self.text()).await
     }
-}
 
-fn open(folder: &Path, path: &Path) -> std::io::Result<(File, String)> {
-    std::fs::create_dir_all(folder)?;
-    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
-    file.lock()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    Ok((file, text))
+    fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.first).unwrap_or_default()
+    }
+
+    /// The first message's timestamp in the note; what cannot be read has none.
+    async fn noted(&self) -> Result<String, Error> {
+        let text = self.history.note(FOLDER, &self.note).await?.unwrap_or_default();
+        Ok(serde_json::from_slice::<First>(&text).unwrap_or_default().ts)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history;
+
+    async fn find(folder: &tempfile::TempDir, key: &str, channel: &str) -> Thread {
+        let history = history::open(&folder.path().display().to_string(), None).unwrap();
+        Thread::find(history, key, channel).await.unwrap()
+    }
 
     #[tokio::test]
     async fn a_thread_is_found_again_by_its_key_and_channel() {
         let folder = tempfile::tempdir().unwrap();
-        let hold = async |key: &str, channel: &str| Thread::hold(folder.path(), key, channel).await.unwrap();
-        let mut thread = hold("ads/app#12", "#perf").await;
+        let mut thread = find(&folder, "ads/app#12", "#perf").await;
         assert_eq!(thread.ts(), "");
-        thread.begin("1.1").unwrap();
-        drop(thread);
-        assert_eq!(hold("ads/app#12", "#perf").await.ts(), "1.1");
-        assert_eq!(hold("ads/app#13", "#perf").await.ts(), "");
-        assert_eq!(hold("ads/app#12", "#ads").await.ts(), "");
+        thread.begin("1.1").await.unwrap();
+        assert_eq!(find(&folder, "ads/app#12", "#perf").await.ts(), "1.1");
+        assert_eq!(find(&folder, "ads/app#13", "#perf").await.ts(), "");
+        assert_eq!(find(&folder, "ads/app#12", "#ads").await.ts(), "");
     }
 
     #[tokio::test]
     async fn who_comes_second_waits_for_the_first_message() {
         let folder = tempfile::tempdir().unwrap();
-        let mut first = Thread::hold(folder.path(), "12", "#perf").await.unwrap();
-        let path = folder.path().to_owned();
-        let second = tokio::spawn(async move { Thread::hold(&path, "12", "#perf").await.unwrap().ts().to_owned() });
-        tokio::task::yield_now().await;
-        first.begin("1.1").unwrap();
-        drop(first);
-        assert_eq!(second.await.unwrap(), "1.1");
+        let mut first = find(&folder, "12", "#perf").await;
+        let (second, begun) = tokio::join!(find(&folder, "12", "#perf"), first.begin("1.1"));
+        begun.unwrap();
+        assert_eq!(second.ts(), "1.1");
     }
 
     #[tokio::test]
-    async fn a_folder_that_cannot_be_written_to_is_named() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = Thread::hold(file.path(), "12", "#perf").await.unwrap_err();
-        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+    async fn the_notes_are_no_reports() {
+        let folder = tempfile::tempdir().unwrap();
+        let thread = find(&folder, "12", "#perf").await;
+        let reports = thread.history.reports("", &history::Filter::default()).await.unwrap();
+        assert!(reports.is_empty());
+        assert!(std::fs::read_dir(folder.path().join(FOLDER)).unwrap().count() == 1);
     }
 }

@@ -29,6 +29,9 @@ pub struct Told {
     /// What is being told while nobody knows yet whether Slack has it: `start` or `end`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub telling: String,
+    /// What a webhook has taken, whose messages have no timestamp: `start` or `end`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub told: String,
 }
 
 impl Told {
