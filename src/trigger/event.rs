@@ -33,6 +33,8 @@ pub(super) struct PullRequest {
     /// The repository that it comes from, when that is another one, or none any more.
     pub fork: Option<String>,
     pub labels: Vec<String>,
+    /// The label that this event has given to it.
+    pub label: Option<String>,
 }
 
 /// An event, each of its values checked.
@@ -60,6 +62,7 @@ struct Payload {
     #[serde(default)]
     action: String,
     pull_request: Option<Pull>,
+    label: Option<Label>,
     repository: Repository,
     #[serde(rename = "ref")]
     reference: Option<String>,
@@ -169,6 +172,7 @@ impl Event {
             base_commit: commit("pull_request.base.sha", &pull.base.sha)?,
             fork,
             labels: pull.labels.into_iter().map(|label| label.name).collect(),
+            label: payload.label.map(|label| label.name),
         };
         Ok(Self {
             subject: Subject::PullRequest(subject),

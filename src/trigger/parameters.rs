@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::error::Error;
 use crate::local::{ParamSpec, Type};
-use crate::step::KeyValue;
+use crate::step::{KeyValue, Seconds};
 
 /// The trailer's key, in any case.
 const KEY: &str = "streamgauge";
@@ -20,6 +20,8 @@ pub(super) enum Shape {
     Integer(Option<i64>, Option<i64>),
     /// A decimal number in these bounds.
     Number(Option<f64>, Option<f64>),
+    /// A duration, as the programs take it.
+    Duration,
     /// Letters, digits and `._-`.
     Word,
     /// The same and `:/=,@%+`.
@@ -29,9 +31,10 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Reads `integer`, `number 0.1..60`, `word`, `text`, or a list of words.
+    /// Reads `integer`, `number 0.1..60`, `duration`, `word`, `text`, or a list of words.
     pub fn read(value: &serde_json::Value) -> Result<Self, String> {
-        let wrong = || format!("{value} is none of integer, integer 1..100, number, word, text, or a list of words");
+        let wrong =
+            || format!("{value} is none of integer, integer 1..100, number, duration, word, text, or a list of words");
         if let Some(list) = value.as_array() {
             let words: Option<Vec<String>> =
                 list.iter().map(|one| one.as_str().filter(|word| is_word(word)).map(str::to_owned)).collect();
@@ -41,6 +44,7 @@ impl Shape {
         match kind {
             "integer" => range(bounds).map(|(low, high)| Self::Integer(low, high)),
             "number" => range(bounds).map(|(low, high)| Self::Number(low, high)),
+            "duration" if bounds.is_empty() => Some(Self::Duration),
             "word" if bounds.is_empty() => Some(Self::Word),
             "text" if bounds.is_empty() => Some(Self::Text),
             _ => None,
@@ -59,6 +63,7 @@ impl Shape {
             Self::Number(low, high) => {
                 plain(value) && digits(value, "-.") && value.parse().is_ok_and(|number| within(number, *low, *high))
             }
+            Self::Duration => !value.starts_with('-') && value.parse::<Seconds>().is_ok(),
             Self::Word => is_word(value),
             Self::Text => is_of(value, "._-:/=,@%+"),
             Self::OneOf(words) => words.iter().any(|word| word == value),
@@ -107,6 +112,7 @@ impl fmt::Display for Shape {
         match self {
             Self::Integer(low, high) => bounds(f, "a whole number", low, high),
             Self::Number(low, high) => bounds(f, "a number", low, high),
+            Self::Duration => f.write_str("a duration, as 30s or 5m"),
             Self::Word => f.write_str("a word of letters, digits and ._- that begins with no -"),
             Self::Text => f.write_str("a text of letters, digits and ._-:/=,@%+ that begins with no -"),
             Self::OneOf(words) => write!(f, "one of {}", words.join(", ")),
@@ -311,10 +317,10 @@ mod tests {
     }
 
     fn allowed() -> Allowed {
-        let declared = json!([{"name": "transformer-parallelism"}, {"name": "duration-min"}, {"name": "transformer-ram"},
+        let declared = json!([{"name": "transformer-parallelism"}, {"name": "duration-min"}, {"name": "transformer-ram"}, {"name": "warm-up"},
             {"name": "properties", "type": "array"}, {"name": "engine"}, {"name": "commit"}, {"name": "labels", "type": "object"}]);
         let declared: Vec<ParamSpec> = serde_json::from_value(declared).unwrap();
-        let annotation = "{transformer-parallelism: integer 1..200, duration-min: number 0.1.., transformer-ram: word, \
+        let annotation = "{transformer-parallelism: integer 1..200, duration-min: number 0.1.., transformer-ram: word, warm-up: duration, \
                           properties: text, engine: [heron, flink]}";
         let told = |annotation: &str| Allowed::read(annotation, &declared, &["commit"]).unwrap_err();
         assert_eq!(told("{jar: word}"), "the Pipeline has no parameter \"jar\"");
@@ -333,7 +339,7 @@ mod tests {
             let checked = allowed.check(&settings).map_err(|error| error.to_string());
             checked.map(|known| known.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
         };
-        let right = "transformer-parallelism=29 duration-min=0.5 transformer-ram=2GB properties=a.b=1 properties=c=d engine=flink";
+        let right = "transformer-parallelism=29 duration-min=0.5 transformer-ram=2GB warm-up=1m30s properties=a.b=1 properties=c=d engine=flink";
         assert_eq!(check(right).unwrap(), right);
         let wrong = [
             "transformer-parallelism=0",
@@ -346,6 +352,8 @@ mod tests {
             "duration-min=inf",
             "duration-min=1e3",
             "duration-min=-1",
+            "warm-up=5min",
+            "warm-up=-5s",
             "transformer-ram=2GB;reboot",
             "transformer-ram=--help",
             "properties=a=$(id)",
@@ -363,6 +371,8 @@ mod tests {
         the commit's message cannot be followed: duration-min is "inf", not a number from 0.1 on
         the commit's message cannot be followed: duration-min is "1e3", not a number from 0.1 on
         the commit's message cannot be followed: duration-min is "-1", not a number from 0.1 on
+        the commit's message cannot be followed: warm-up is "5min", not a duration, as 30s or 5m
+        the commit's message cannot be followed: warm-up is "-5s", not a duration, as 30s or 5m
         the commit's message cannot be followed: transformer-ram is "2GB;reboot", not a word of letters, digits and ._- that begins with no -
         the commit's message cannot be followed: transformer-ram is "--help", not a word of letters, digits and ._- that begins with no -
         the commit's message cannot be followed: properties is "a=$(id)", not a text of letters, digits and ._-:/=,@%+ that begins with no -

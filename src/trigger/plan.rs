@@ -63,6 +63,20 @@ pub(super) fn decide(
 }
 
 impl Forks {
+    /// The event as the Pipelines' annotations are to see it: to approve a fork's pull request starts what the push of its newest
+    /// commit could not.
+    pub fn approve(&self, mut event: Event) -> Event {
+        if let Subject::PullRequest(pull) = &mut event.subject
+            && pull.fork.is_some()
+            && pull.action == "labeled"
+            && self.label.is_some()
+            && pull.label == self.label
+        {
+            pull.action = "synchronize".to_owned();
+        }
+        event
+    }
+
     fn refusal(&self, event: &Event) -> Option<String> {
         let pull = event.pull_request()?;
         let fork = pull.fork.as_ref()?;

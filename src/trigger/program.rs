@@ -66,7 +66,7 @@ pub struct Args {
     #[arg(long, help_heading = "Event")]
     allow_forks: bool,
 
-    /// Run for a pull request of a fork when it has this label; it has it for its later commits, too
+    /// Run for a pull request of a fork when it gets this label, and for its later commits as long as it has it
     #[arg(long, value_name = "NAME", help_heading = "Event")]
     fork_label: Option<String>,
 
@@ -125,10 +125,10 @@ struct Answer {
 
 /// Tells, and runs when it is asked to.
 pub async fn run(args: Args, step: &Step) -> Result<Exit, Failure> {
-    let event = args.read_event()?;
+    let forks = Forks { allowed: args.allow_forks, label: args.fork_label.clone() };
+    let event = forks.approve(args.read_event()?);
     let found = pipelines::find(&args.place)?;
     let facts = args.facts(&event, &found).await?;
-    let forks = Forks { allowed: args.allow_forks, label: args.fork_label.clone() };
     let decisions = decide(&event, &facts, &forks, found)?;
     let running: Vec<&Pipeline> =
         decisions.iter().filter(|decision| decision.refusal.is_none()).map(|decision| &decision.pipeline).collect();

@@ -205,6 +205,32 @@ async fn what_does_not_match_starts_nothing() {
 }
 
 #[tokio::test]
+async fn the_label_that_approves_a_forks_pull_request_starts_the_run_of_its_newest_commit() {
+    let bench = Bench::new(&payload());
+    let fake = Fake::start().await;
+    let (kubeconfig, template) = (fake.kubeconfig().display().to_string(), bench.template());
+    let start = ["--run", "--kubeconfig", &kubeconfig, "--template", &template, "--message=x", "--fork-label=perf"];
+    let labeled = |event: &mut Value, label: &str| {
+        event["action"] = json!("labeled");
+        event["label"] = json!({"name": label});
+    };
+    bench.event(|event| labeled(event, "perf"));
+    bench.trigger(&start).await.unwrap();
+    bench.event(|event| {
+        labeled(event, "bug");
+        event["pull_request"]["head"]["repo"]["full_name"] = json!("mallory/preprocessor");
+    });
+    bench.trigger(&start).await.unwrap();
+    assert_eq!(fake.changes(), [""; 0], "one of the repository's own, and another label");
+    bench.event(|event| {
+        labeled(event, "perf");
+        event["pull_request"]["head"]["repo"]["full_name"] = json!("mallory/preprocessor");
+    });
+    bench.trigger(&start).await.unwrap();
+    assert_eq!(fake.changes().len(), 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_run_as_asked_is_told_before_anything_is_started() {
     let bench = Bench::new(&payload());
     let fake = Fake::start().await;

@@ -104,6 +104,7 @@ fn told_github(bench: &Bench, ended: &Ended) {
     assert_eq!(comments.len(), 1, "{comments:#?}");
     let body = &comments[0].body;
     let run = ended.run["metadata"]["name"].as_str().unwrap();
+    assert_eq!(statuses[statuses.len() - 1].body["target_url"], format!("https://tekton.example/{run}"));
     assert!(body.contains(run) && body.contains("carried 300/s"), "{body}");
     assert!(!body.contains("<!channel>") && !body.contains("<https://x|y>"), "{body}");
     let rows = body.lines().filter(|line| line.starts_with(&format!("| {COMMIT} "))).count();
@@ -166,7 +167,10 @@ fn deploys_from_a_workspace(bench: &Bench) {
 }
 
 fn on_the_cluster(bench: &Bench, name: &str, annotations: &[(&str, &str)]) -> (Ended, Vec<(String, String)>) {
-    let run = bench.create(name, &short(), |run| {
+    let mut params = short();
+    // As in the samples of triggers/.
+    params.push(("link", "https://tekton.example/$(context.pipelineRun.name)".into()));
+    let run = bench.create(name, &params, |run| {
         for (key, value) in annotations {
             run["metadata"]["annotations"][*key] = json!(value);
         }

@@ -276,7 +276,6 @@ fn the_run_of_pipelines_as_code_is_one_when_its_variables_are_replaced() {
         ("pull_request_number", "12"),
         ("source_branch", "a\"b'c#{d"),
         ("target_branch", "staging/ads"),
-        ("body.pull_request.base.sha", SECOND),
     ];
     let text = values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{{ {name} }}}}"), value));
     assert!(!text.contains("{{"), "{text}");
