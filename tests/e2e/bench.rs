@@ -269,8 +269,12 @@ impl Bench {
         let files = self.report_files(name);
         let report = files.first().map(|(_, text)| serde_json::from_str(text).unwrap());
         let texts = self.slack.messages().into_iter().map(|message| message.body["text"].as_str().unwrap().to_owned());
-        let told =
-            texts.filter(|text| text.lines().any(|line| line.split(" · ").next() == Some(name))).collect::<Vec<_>>();
+        // With a link, Slack's way of writing it.
+        let linked = format!("|{name}>");
+        let names = |line: &str| {
+            line.split(" · ").next().is_some_and(|run| run == name || (run.starts_with('<') && run.ends_with(&linked)))
+        };
+        let told = texts.filter(|text| text.lines().any(names)).collect::<Vec<_>>();
         Ended { run: object, tasks, report, told: told.join("\n---\n") }
     }
 
