@@ -11,6 +11,9 @@ use crate::bench::Bench;
 
 /// Records a second of the load.
 const RATE: u32 = 800;
+/// How far a rate may be off, as a share of it. Flink tells its rates by the second and a busy machine tells late, so that of the 24
+/// seconds of a load one or two are another's; what is counted twice, or of one instance, is off by far more.
+const TOLERANCE: f64 = 0.1;
 /// What one transformer carries.
 const EACH: &str = "--transformer.records.per.second=500";
 
@@ -77,9 +80,9 @@ pub async fn a_parallelism_that_carries_the_rate_passes(bench: &Bench) {
     }
     assert_eq!((code, verdict.status), (Some(0), Status::Pass), "{verdict:?} {:#?}", report.metrics);
     for component in ["source", "transformer", "sink"] {
-        near(value(&report, "tps", component), f64::from(RATE), 0.03);
+        near(value(&report, "tps", component), f64::from(RATE), TOLERANCE);
     }
-    near(value(&report, "source_tps", ""), f64::from(RATE), 0.03);
+    near(value(&report, "source_tps", ""), f64::from(RATE), TOLERANCE);
     assert_eq!(value(&report, "instances", "transformer"), 4.0);
     // 800 records/s over 4 instances that carry 500 each.
     near(value(&report, "busy", "transformer"), 40.0, 0.25);
@@ -99,7 +102,7 @@ pub async fn a_parallelism_that_does_not_fails(bench: &Bench) {
     let report = bench.report("little");
     let verdict = report.verdict.clone().unwrap();
     assert_eq!((code, verdict.status), (Some(1), Status::Fail), "{verdict:?} {:#?}", report.metrics);
-    near(value(&report, "tps", "transformer"), 500.0, 0.05);
+    near(value(&report, "tps", "transformer"), 500.0, TOLERANCE);
     assert!(value(&report, "busy", "transformer") > 90.0);
     assert!(value(&report, "back_pressure_by_component", "source") > 20.0);
     assert_eq!(bench.delete("little", &[]).await.code, Some(0));
