@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use super::Error;
 
+/// By how much what was measured may be less than what the ratios given make, as a factor: measured values scatter.
+const NEARLY: f64 = 1.01;
+
 /// An edge as people write it: `splitter->counter=20`, twenty words of each sentence. Without a ratio the reports tell it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edge {
@@ -89,7 +92,7 @@ impl Graph {
             }
             let inputs: Vec<(usize, Option<f64>)> =
                 pairs.iter().filter(|(_, to, _)| *to == at).map(|(from, _, ratio)| (*from, *ratio)).collect();
-            let common = common_ratio(nodes, at, &inputs)?;
+            let common = common_ratio(nodes, &shares, at, &inputs)?;
             for (from, ratio) in inputs {
                 let ratio = ratio.unwrap_or(common);
                 shares[at] += shares[from] * ratio;
@@ -106,10 +109,16 @@ fn chain(nodes: &[Node]) -> (Vec<bool>, Pairs) {
     let known = nodes.iter().any(|node| node.source == Some(true));
     let sources: Vec<bool> =
         nodes.iter().enumerate().map(|(at, node)| if known { node.source == Some(true) } else { at == 0 }).collect();
-    let others: Vec<usize> = (0..nodes.len()).filter(|at| !sources[*at]).collect();
-    let first = others.first().map(|to| (0..nodes.len()).filter(|at| sources[*at]).map(|from| (from, *to, None)));
-    let rest = others.windows(2).map(|pair| (pair[0], pair[1], None));
-    (sources.clone(), first.into_iter().flatten().chain(rest).collect())
+    let mut pairs = Pairs::new();
+    let mut feeders: Vec<usize> = (0..nodes.len()).filter(|at| sources[*at]).collect();
+    for at in (0..nodes.len()).filter(|at| !sources[*at]) {
+        pairs.extend(feeders.iter().map(|from| (*from, at, None)));
+        // One that had no records, as for errors, gave none on.
+        if nodes[at].measured != Some(0.0) {
+            feeders = vec![at];
+        }
+    }
+    (sources, pairs)
 }
 
 fn given(nodes: &[Node], edges: &[Edge]) -> Result<(Vec<bool>, Pairs), Error> {
@@ -169,22 +178,18 @@ fn source_shares(nodes: &[Node], sources: &[bool]) -> Vec<f64> {
 }
 
 /// The ratio of the edges into a component that were given none: one for all, so that what comes in is what was measured; 1
-/// where nothing was.
-fn common_ratio(nodes: &[Node], at: usize, inputs: &[(usize, Option<f64>)]) -> Result<f64, Error> {
-    let mut known = Some(0.0);
-    let mut open = Some(0.0);
-    for (from, ratio) in inputs {
-        let input = nodes[*from].measured;
-        match ratio {
-            Some(ratio) => known = known.zip(input).map(|(sum, input)| sum + ratio * input),
-            None => open = open.zip(input).map(|(sum, input)| sum + input),
-        }
-    }
-    match (nodes[at].measured, known, open) {
-        (Some(all), Some(known), Some(open)) if open > 0.0 && all >= known => Ok((all - known) / open),
-        (Some(all), Some(known), Some(open)) if open > 0.0 => {
-            Err(Error::TooMuch { name: nodes[at].name.clone(), given: known, measured: all })
-        }
+/// where nothing was. An input that was not measured had its computed share.
+fn common_ratio(nodes: &[Node], shares: &[f64], at: usize, inputs: &[(usize, Option<f64>)]) -> Result<f64, Error> {
+    let Some(all) = nodes[at].measured else { return Ok(1.0) };
+    let input = |from: usize| nodes[from].measured.unwrap_or(shares[from]);
+    let given: f64 = inputs.iter().filter_map(|(from, ratio)| Some((*ratio)? * input(*from))).sum();
+    let open: Vec<f64> = inputs.iter().filter(|(_, ratio)| ratio.is_none()).map(|(from, _)| input(*from)).collect();
+    let (name, sum) = (nodes[at].name.clone(), open.iter().sum::<f64>());
+    match all - given {
+        _ if open.is_empty() => Ok(1.0),
+        _ if given > all * NEARLY => Err(Error::TooMuch { name, given, measured: all }),
+        left if sum > 0.0 => Ok(left.max(0.0) / sum),
+        left if all > given * NEARLY => Err(Error::NoInput { name, measured: left }),
         _ => Ok(1.0),
     }
 }
@@ -239,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn one_that_had_no_records_and_one_that_was_not_measured_hide_nothing_behind_them() {
+        let shares = |all: &[(&str, Option<f64>)]| Graph::new(&nodes(all), &[]).unwrap().shares;
+        assert_eq!(shares(&[("a", Some(1.0)), ("errors", Some(0.0)), ("b", Some(20.0))]), [1.0, 0.0, 20.0]);
+        assert_eq!(shares(&[("a", Some(1.0)), ("b", None), ("c", Some(20.0))]), [1.0, 1.0, 20.0]);
+    }
+
+    #[test]
     fn what_is_given_by_hand_goes_before_what_was_measured() {
         let all = nodes(&[("a", Some(1.0)), ("b", Some(0.5)), ("c", Some(2.0))]);
         let graph = Graph::new(&all, &edges(&["a->b=0.25", "a->c=1", "b->c"])).unwrap();
@@ -268,5 +280,13 @@ mod tests {
         insta::assert_snapshot!(refused(&all, &["a->b", "b->a", "b->c"]), @"an edge leads to a, which is a source: sources take their records from Kafka");
         let measured = nodes(&[("a", Some(1.0)), ("b", Some(0.5)), ("c", Some(1.0))]);
         insta::assert_snapshot!(refused(&measured, &["a->b", "a->c=3", "b->c"]), @"the ratios given into c make 3 records of each of the load, the reports measured 1: give the other edges' ratios too");
+        let measured = nodes(&[("a", Some(1.0)), ("b", Some(0.0)), ("c", Some(2.0))]);
+        insta::assert_snapshot!(refused(&measured, &["a->b", "b->c"]), @"the reports measured 2 records of c for each of the load that nothing with an edge to it had: give all edges, or their ratios");
+    }
+
+    #[test]
+    fn ratios_that_make_hardly_more_than_was_measured_are_no_contradiction() {
+        let all = nodes(&[("a", Some(1.0)), ("b", Some(0.5)), ("c", Some(0.998))]);
+        assert_eq!(Graph::new(&all, &edges(&["a->b", "a->c=1", "b->c"])).unwrap().shares[2], 1.0);
     }
 }

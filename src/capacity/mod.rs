@@ -117,6 +117,17 @@ pub enum Error {
         /// Records as measured.
         measured: f64,
     },
+    /// A component had records that no edge brings to it.
+    #[error(
+        "the reports measured {} records of {name} for each of the load that nothing with an edge to it had: give all edges, or their ratios",
+        number(*measured)
+    )]
+    NoInput {
+        /// The component.
+        name: String,
+        /// Its records for each of the load.
+        measured: f64,
+    },
     /// What is to be caught up with is given, but not in which time.
     #[error("within which time are the records that wait to be worked off? give --catch-up-time")]
     CatchUp,
