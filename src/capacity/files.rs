@@ -35,13 +35,19 @@ pub fn runs(paths: &[PathBuf], part: &str) -> Result<(Vec<Run>, Vec<Refused>), E
             Err(error) => Err(error.to_string()),
         };
         match read {
-            Ok(run) if runs.iter().any(|other| (&other.label, &other.app) == (&run.label, &run.app)) => {}
+            Ok(run) if runs.iter().any(|other| is_same(other, &run)) => {}
             Ok(run) => runs.push(run),
             Err(why) => refused.push(Refused { run: label, component: String::new(), why }),
         }
     }
     runs.sort_by_key(|run| std::cmp::Reverse(run.at));
     Ok((runs, refused))
+}
+
+/// Whether two reports are copies of one. Not every run has an id of its own: that of a demonstration is the same each time.
+fn is_same(one: &Run, other: &Run) -> bool {
+    let named = |run: &Run| (run.label.clone(), run.app.clone(), run.engine.clone(), run.at);
+    named(one) == named(other)
 }
 
 /// The files, each with whether it was named itself. A history may still be empty, so a folder without reports is only told.
@@ -119,6 +125,19 @@ mod tests {
         assert_eq!(found, ["run-28", "run-29"]);
         assert!(refused[0].contains("names no components") && refused[1].contains("is not a report"), "{refused:?}");
         assert_eq!(labels("heron").0, ["part", "run-28", "run-29"]);
+    }
+
+    #[test]
+    fn runs_of_one_name_at_different_times_or_on_different_engines_are_several() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut later = named(saturated(), "run-1");
+        later.run.as_mut().unwrap().finished_at = Some("2026-01-05T10:12:00Z".parse().unwrap());
+        let mut flink = named(saturated(), "run-1");
+        flink.app.as_mut().unwrap().engine = "flink".into();
+        for (name, report) in [("a.json", named(saturated(), "run-1")), ("b.json", later), ("c.json", flink)] {
+            write(&folder.path().join(name), &report, true).unwrap();
+        }
+        assert_eq!(runs(&[folder.path().to_owned()], "").unwrap().0.len(), 3);
     }
 
     #[test]

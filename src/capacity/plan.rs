@@ -268,6 +268,9 @@ fn difference(newest: &Run, run: &Run) -> Option<String> {
     if run.app != newest.app {
         return Some(format!("it is of {:?}, the newest report of {:?}", run.app, newest.app));
     }
+    if run.engine != newest.engine {
+        return Some(format!("it is of {}, the newest report of {}", run.engine, newest.engine));
+    }
     let (these, those) = (sorted(run), sorted(newest));
     if !these.iter().map(|one| &one.0).eq(those.iter().map(|one| &one.0)) {
         return Some("it has other components than the newest report".to_owned());

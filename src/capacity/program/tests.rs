@@ -237,6 +237,8 @@ fn runs_that_cannot_be_taken_together_are_refused_with_the_reason() {
     here.environment = Some(Environment { fingerprint: [("kafka".to_owned(), "4.3".to_owned())].into() });
     let mut other = saturated();
     other.app.as_mut().unwrap().name = "wordcount".into();
+    let mut flink = saturated();
+    flink.app.as_mut().unwrap().engine = "flink".into();
     let mut larger = saturated();
     larger.app.as_mut().unwrap().components[1].cpu = Some(2.0);
     let mut set = saturated();
@@ -249,8 +251,15 @@ fn runs_that_cannot_be_taken_together_are_refused_with_the_reason() {
             ("publisher", "bolt", 3, 10_000.0, Some(95.0)),
         ],
     );
-    let runs =
-        [("here", here), ("elsewhere", elsewhere), ("other", other), ("larger", larger), ("set", set), ("idle", idle)];
+    let runs = [
+        ("here", here),
+        ("elsewhere", elsewhere),
+        ("other", other),
+        ("flink", flink),
+        ("larger", larger),
+        ("set", set),
+        ("idle", idle),
+    ];
     let text = output::text(&planned(&[], &runs).unwrap());
     insta::assert_snapshot!(text.split_once("to look at").unwrap().1, @r#"
 
@@ -261,6 +270,7 @@ fn runs_that_cannot_be_taken_together_are_refused_with_the_reason() {
     not planned from
       elsewhere: it ran elsewhere: kafka 3.9, in the newest report 4.3
       other: it is of "wordcount", the newest report of "preprocessor"
+      flink: it is of flink, the newest report of heron
       larger: an instance of transformer had other CPU or RAM than in the newest report
       idle: transformer: it was 9.9 % busy, too little to extrapolate from
     "#);
