@@ -10,7 +10,7 @@ pub struct Baseline {
     pub asked: String,
     /// The branch that its runs tested.
     pub branch: String,
-    /// The commit that its runs tested; empty when there is no baseline.
+    /// The commit that its runs tested; empty when there is no baseline, or nobody named its commit.
     pub commit: String,
     /// Ids of the runs it stands on, the newest first.
     pub runs: Vec<String>,
@@ -27,6 +27,14 @@ pub struct Baseline {
     pub comparisons: Vec<Comparison>,
     /// What is to be known about the choice, such as why there is no baseline; empty when there is nothing.
     pub note: String,
+}
+
+impl Baseline {
+    /// How it is called: by so many letters of its commit, else by its newest run; none where there is no baseline.
+    pub fn name(&self, letters: usize) -> Option<&str> {
+        let newest = self.runs.first()?;
+        Some(if self.commit.is_empty() { newest } else { self.commit.get(..letters).unwrap_or(&self.commit) })
+    }
 }
 
 /// Something that is not the same in the baseline and here. An empty text means that it was not there.
@@ -85,4 +93,19 @@ pub enum Outcome {
     /// Nobody knows.
     #[default]
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_baseline_is_called_by_its_commit_or_else_by_its_newest_run() {
+        let mut baseline = Baseline::default();
+        assert_eq!(baseline.name(8), None);
+        baseline.runs = vec!["run-2".into(), "run-1".into()];
+        assert_eq!(baseline.name(8), Some("run-2"));
+        baseline.commit = "c0ffee0123456789".into();
+        assert_eq!(baseline.name(8), Some("c0ffee01"));
+    }
 }

@@ -61,13 +61,10 @@ fn each(report: &Report, say: impl Fn(&Report) -> Option<String>) -> String {
 
 /// The comparison in a line: what got worse, then what got better.
 fn change(baseline: &Baseline) -> String {
-    if baseline.commit.is_empty() {
-        return baseline.note.clone();
-    }
-    let short: String = baseline.commit.chars().take(8).collect();
+    let Some(name) = baseline.name(8) else { return baseline.note.clone() };
     if !baseline.comparable {
         let names: Vec<&str> = baseline.differences.iter().map(|difference| difference.name.as_str()).collect();
-        return format!("not comparable with {short}: {}", names.join(", "));
+        return format!("not comparable with {name}: {}", names.join(", "));
     }
     let of = |outcome: Outcome| baseline.comparisons.iter().filter(move |comparison| comparison.outcome == outcome);
     let told: Vec<String> = of(Outcome::Worse)
@@ -75,27 +72,27 @@ fn change(baseline: &Baseline) -> String {
         .chain(of(Outcome::Better).map(|comparison| moved(comparison, "better")))
         .collect();
     match told.len() {
-        0 if of(Outcome::Same).next().is_some() => format!("as {short}"),
-        0 => unproven(baseline, &short),
+        0 if of(Outcome::Same).next().is_some() => format!("as {name}"),
+        0 => unproven(baseline, name),
         n if n > CHANGES => format!("{}, {} more", told[..CHANGES].join(", "), n - CHANGES),
         _ => told.join(", "),
     }
 }
 
 /// What may be chance, said as that: how the TPS moved.
-fn unproven(baseline: &Baseline, short: &str) -> String {
+fn unproven(baseline: &Baseline, from: &str) -> String {
     let whole = |name: &&str| {
         baseline.comparisons.iter().find(|comparison| comparison.metric == *name && comparison.component.is_empty())
     };
     let tps = TPS.iter().find_map(whole);
     match tps.and_then(|tps| Some((tps, format::change(tps.change?)))) {
         Some((Comparison { metric, more_runs: Some(more), .. }, change)) => {
-            format!("{} {change} from {short}, to be shown by {more} more runs", title_of(metric))
+            format!("{} {change} from {from}, to be shown by {more} more runs", title_of(metric))
         }
         Some((Comparison { metric, .. }, change)) => {
-            format!("{} {change} from {short}, which may be chance", title_of(metric))
+            format!("{} {change} from {from}, which may be chance", title_of(metric))
         }
-        None => format!("no change shown from {short}"),
+        None => format!("no change shown from {from}"),
     }
 }
 
@@ -144,7 +141,12 @@ mod tests {
             outcome,
             ..Comparison::default()
         };
-        let mut baseline = Baseline { commit: "c0ffee0123456789".into(), comparable: true, ..Baseline::default() };
+        let mut baseline = Baseline {
+            commit: "c0ffee0123456789".into(),
+            runs: vec!["run-1".into()],
+            comparable: true,
+            ..Baseline::default()
+        };
         assert_eq!(change(&baseline), "no change shown from c0ffee01");
         baseline.comparisons = vec![comparison("spout_tps", -9.4, Outcome::Unknown)];
         assert_eq!(change(&baseline), "spout TPS −9.4 % from c0ffee01, which may be chance");

@@ -72,8 +72,8 @@ pub(super) struct Known<'a> {
 pub(super) struct Change<'a> {
     /// The comparison.
     pub comparison: &'a Comparison,
-    /// The baseline's commit, shortened.
-    pub commit: &'a str,
+    /// How the baseline is called.
+    pub name: &'a str,
     /// The baseline's mean.
     pub baseline: f64,
     /// The change in percent.
@@ -172,10 +172,10 @@ impl Limit {
             Ok(change) => change,
             Err(why) => return Finding::unknown(why.to_owned()),
         };
-        let Change { comparison, commit, baseline, percent: moved_by, interval } = change;
+        let Change { comparison, name, baseline, percent: moved_by, interval } = change;
         let answer = self.sign.certain(self.number, CHANGE_REACH, moved_by, interval);
         let mut text = format!(
-            "{} against {commit}, demanded {} {}",
+            "{} against {name}, demanded {} {}",
             moved(comparison, known.unit),
             self.sign.words(),
             report::change(self.number)
@@ -332,7 +332,7 @@ mod tests {
     /// A latency that changed so from 400 ms.
     fn beside<'a>(comparison: &'a Comparison) -> Known<'a> {
         let (percent, interval) = (comparison.change.unwrap(), comparison.interval.unwrap());
-        let change = Change { comparison, commit: "c0ffee12", baseline: 400.0, percent, interval };
+        let change = Change { comparison, name: "c0ffee12", baseline: 400.0, percent, interval };
         Known { value: comparison.value.unwrap(), unit: "ms", trend: None, load: None, change: Ok(change) }
     }
 

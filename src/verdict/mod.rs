@@ -153,16 +153,11 @@ fn worse(report: &Report, demands: &[Demand]) -> Option<String> {
     });
     let (metric, comparison) = worse.next()?;
     let name = title(&metric.name, &metric.component);
-    let told = format!("{name} {} against {}", words::moved(comparison, &metric.unit), short(&baseline.commit));
+    let told = format!("{name} {} against {}", words::moved(comparison, &metric.unit), baseline.name(8)?);
     Some(match worse.count() {
         0 => told,
         more => format!("{told}, and {} got worse", words::plural(more as u32, "more metric")),
     })
-}
-
-/// A commit as people know it.
-fn short(commit: &str) -> &str {
-    commit.get(..8).unwrap_or(commit)
 }
 
 /// Why the load is none to judge by.
@@ -268,34 +263,30 @@ fn answer(demand: &Demand, known: &Known<'_>) -> (Status, Finding) {
 fn change<'a>(report: &'a Report, demand: &Demand) -> Result<Change<'a>, String> {
     let cannot = |why: &str| format!("cannot be compared with a baseline: {why}");
     let Some(baseline) = &report.baseline else { return Err(cannot("none was asked for")) };
-    let commit = short(&baseline.commit);
-    let otherwise = |text: &str, why: &str| if text.is_empty() { cannot(why) } else { cannot(text) };
-    if commit.is_empty() || baseline.runs.is_empty() {
-        return Err(otherwise(&baseline.note, "there is none"));
-    }
+    let Some(name) = baseline.name(8) else {
+        return Err(cannot(if baseline.note.is_empty() { "there is none" } else { &baseline.note }));
+    };
     if !baseline.comparable {
-        return Err(format!("cannot be compared with {commit}: {}", not_comparable(baseline)));
+        return Err(format!("cannot be compared with {name}: {}", not_comparable(baseline)));
     }
     let mut named = baseline
         .comparisons
         .iter()
         .filter(|comparison| (&comparison.metric, &comparison.component) == (&demand.metric, &demand.component));
     let (Some(comparison), None) = (named.next(), named.next()) else {
-        return Err(format!("was not compared with {commit}"));
+        return Err(format!("was not compared with {name}"));
     };
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
     let interval = comparison.interval.filter(|(low, high)| low.is_finite() && high.is_finite());
     match (finite(comparison.baseline), finite(comparison.change), interval) {
         (Some(0.0), _, _) => {
-            Err(format!("was 0 in {commit}, and there are no percents of 0: demand a number of its own"))
+            Err(format!("was 0 in {name}, and there are no percents of 0: demand a number of its own"))
         }
-        (Some(baseline), Some(percent), Some(interval)) => {
-            Ok(Change { comparison, commit, baseline, percent, interval })
-        }
+        (Some(baseline), Some(percent), Some(interval)) => Ok(Change { comparison, name, baseline, percent, interval }),
         _ if comparison.cause.is_empty() => {
-            Err(format!("cannot be compared with {commit}: it is not known by how much it changed"))
+            Err(format!("cannot be compared with {name}: it is not known by how much it changed"))
         }
-        _ => Err(format!("cannot be compared with {commit}: {}", comparison.cause)),
+        _ => Err(format!("cannot be compared with {name}: {}", comparison.cause)),
     }
 }
 

@@ -76,11 +76,9 @@ fn load_line(load: &Load) -> String {
 /// What the baseline is, on which runs it stands, beside which, and what is to be known about the choice.
 fn line(baseline: &Baseline) -> String {
     let note = if baseline.note.is_empty() { String::new() } else { format!("; {}", baseline.note) };
-    if baseline.commit.is_empty() {
-        return format!("none for {}{note}", baseline.asked);
-    }
+    let Some(name) = baseline.name(12) else { return format!("none for {}{note}", baseline.asked) };
     let on = if baseline.branch.is_empty() { String::new() } else { format!(" of {}", baseline.branch) };
-    let mut line = format!("{}{on} ({}), {}", short(&baseline.commit), baseline.asked, runs(&baseline.runs));
+    let mut line = format!("{name}{on} ({}), {}", baseline.asked, runs(&baseline.runs));
     if baseline.own_runs.len() > 1 {
         line += &format!("; beside it {}", runs(&baseline.own_runs));
     }
@@ -182,6 +180,8 @@ mod tests {
             "0123456789ab of main (fork-point), 2 runs: run-2, run-1; beside it 2 runs: run-9, run-8; the fork point itself was never measured"
         );
         baseline.commit.clear();
+        assert!(line(&baseline).starts_with("run-2 of main (fork-point), 2 runs: "), "{}", line(&baseline));
+        baseline.runs.clear();
         assert_eq!(line(&baseline), "none for fork-point; the fork point itself was never measured");
     }
 }

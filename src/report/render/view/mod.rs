@@ -104,7 +104,7 @@ fn title(report: &Report) -> String {
 }
 
 fn alert(baseline: &Baseline) -> String {
-    if baseline.comparable || baseline.commit.is_empty() {
+    if baseline.comparable || baseline.runs.is_empty() {
         return String::new();
     }
     let known = |text: &str| if text.is_empty() { NONE.to_owned() } else { short(text) };
