@@ -1,10 +1,12 @@
 //! Numbers as people read them: 10,000/s, 41 %, 12.3 ms, −12 %.
 
-/// A number with thousands separators: whole from 100 on, with up to three significant digits below.
+/// A number with thousands separators: whole from 100 on, with up to three significant digits below, and two of what is less
+/// than a tenth. Less than a millionth is nothing.
 pub fn number(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 99.95 => 0,
         size if size >= 9.995 => 1,
+        size if (1e-6..0.0995).contains(&size) => 1 + (-size.log10().floor()) as usize,
         _ => 2,
     };
     let text = format!("{value:.decimals$}");
@@ -24,7 +26,7 @@ pub fn number(value: f64) -> String {
     if out == "0" { out } else { format!("{sign}{out}") }
 }
 
-/// A number with its unit. Percents from 10 on are whole, but just below 100 tenths tell nearly from fully.
+/// A number with its unit. Percents from 10 on are whole, but just below 100 tenths tell nearly from fully: 100 % is all.
 pub fn quantity(value: f64, unit: &str) -> String {
     amount(value, unit) + &suffix(unit)
 }
@@ -52,10 +54,15 @@ pub fn title_of(metric: &str) -> String {
 /// A number as precise as its unit is read.
 fn amount(value: f64, unit: &str) -> String {
     match unit {
-        "%" if value.abs() >= 10.0 && !(99.0..100.0).contains(&value) => number(value.round()),
-        "%" => number((value * 10.0).round() / 10.0),
+        "%" if (99.0..100.0).contains(&value.abs()) => number(tenths(value).clamp(-99.9, 99.9)),
+        "%" if value.abs() >= 10.0 => number(value.round()),
+        "%" => number(tenths(value)),
         _ => number(value),
     }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
 }
 
 /// What follows a number of this unit.
@@ -79,17 +86,20 @@ mod tests {
     #[test]
     fn numbers_are_as_short_as_they_can_be_said() {
         let said: Vec<String> =
-            [0.0, -0.001, 0.05, 1.0, 9.999, 12.34, 99.96, 350.4, 9_800.2, 1_800_000.0, -12_345.6].map(number).into();
-        assert_eq!(said, ["0", "0", "0.05", "1", "10", "12.3", "100", "350", "9,800", "1,800,000", "−12,346"]);
+            [0.0, 0.05, 1.0, 9.999, 12.34, 99.96, 350.4, 9_800.2, 1_800_000.0, -12_345.6].map(number).into();
+        assert_eq!(said, ["0", "0.05", "1", "10", "12.3", "100", "350", "9,800", "1,800,000", "−12,346"]);
+        let small: Vec<String> = [1e-9, 0.000001, -0.001, 0.004512, 0.0996, 0.2536].map(number).into();
+        assert_eq!(small, ["0", "0.000001", "−0.001", "0.0045", "0.1", "0.25"]);
     }
 
     #[test]
     fn a_quantity_carries_its_unit() {
         assert_eq!(quantity(10_000.0, "records/s"), "10,000/s");
         assert_eq!(quantity(40.96, "%"), "41 %");
-        assert_eq!(quantity(99.62, "%"), "99.6 %");
+        assert_eq!([99.62, 99.97, 100.0].map(|share| quantity(share, "%")), ["99.6 %", "99.9 %", "100 %"]);
         assert_eq!(quantity(0.04, "%"), "0 %");
         assert_eq!(quantity(12.34, "ms"), "12.3 ms");
+        assert_eq!(quantity(0.0045, "s"), "0.0045 s");
         assert_eq!(quantity(28.0, "instances"), "28 instances");
     }
 
