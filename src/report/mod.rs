@@ -671,6 +671,18 @@ mod tests {
     }
 
     #[test]
+    fn a_number_keeps_its_last_digit_when_a_report_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report.json");
+        let values: Vec<f64> = (1..1000).map(|number| f64::from(number) / 7.0).collect();
+        let metric = |value: &f64| Metric { value: Some(*value), ..Metric::default() };
+        update(&path, |report| report.metrics = values.iter().map(metric).collect()).unwrap();
+        update(&path, |_| ()).unwrap();
+        let kept = read(&path).unwrap().unwrap().metrics;
+        assert_eq!(kept.iter().flat_map(|metric| metric.value).collect::<Vec<_>>(), values);
+    }
+
+    #[test]
     fn steps_that_write_at_one_time_lose_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("report.json");
