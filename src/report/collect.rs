@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Part, Run, Status, Verdict, render};
+use super::{Part, Status, Verdict, render};
 use crate::step::{Exit, Failure, Step, StepArgs};
 
 /// Joins the reports of the applications of a run that tests several into one, with a verdict on all of them: the worst.
@@ -20,18 +20,20 @@ pub async fn run(_: Args, step: &Step) -> Result<Exit, Failure> {
     let Some(path) = step.report_path() else {
         return Err(Failure::msg(Exit::Usage, "which report? give --report"));
     };
-    let mut report = step.read_report()?;
-    if report.parts.is_empty() {
+    let parts = step.read_report()?.parts;
+    if parts.is_empty() {
         return Err(Failure::msg(
             Exit::Usage,
             format!("{} names no applications: give begin-report their names with --parts", path.display()),
         ));
     }
-    let verdict = judge(&report.parts);
-    report.verdict = Some(verdict.clone());
-    report.run.get_or_insert_with(Run::default).finished_at = Some(Timestamp::now());
-    step.update_report(|file| file.clone_from(&report))?;
-    render::publish(path, &report)?;
+    let verdict = judge(&parts);
+    step.update_report(|report| {
+        report.parts = parts;
+        report.verdict = Some(verdict.clone());
+        report.run.get_or_insert_default().finished_at = Some(Timestamp::now());
+    })?;
+    render::publish(path, &step.read_report()?)?;
     step.results().write("verdict", verdict.status.as_str())?;
     step.results().write("summary", &verdict.summary())?;
     Ok(verdict.status.exit())
