@@ -3,10 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
+use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 
 use super::error::Error;
 use crate::step::{Secret, client, describe_http_error};
+
+/// How often GitHub is asked, and the pause between.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A commit's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,19 +69,22 @@ struct Author {
     name: String,
 }
 
-/// A commit's message and author, asked of GitHub ("Get a commit").
+/// A commit's message and author, asked of GitHub ("Get a commit"), a few times where it is not there.
 pub(super) async fn ask(api: &str, token: Option<&Secret>, repository: &str, commit: &str) -> Result<Words, Error> {
     let url = format!("{}/repos/{repository}/commits/{commit}", api.trim_end_matches('/'));
     let failed = |why: String| Error::Api { url: url.clone(), why };
     let http = client(Duration::from_secs(30)).map_err(|error| failed(describe_http_error(&error)))?;
-    let mut request =
-        http.get(&url).header("Accept", "application/vnd.github+json").header("X-GitHub-Api-Version", "2022-11-28");
-    if let Some(token) = token {
-        request = request.bearer_auth(token.expose());
-    }
-    let answer = request.send().await.map_err(|error| failed(describe_http_error(&error)))?;
-    let status = answer.status();
-    let body = answer.bytes().await.map_err(|error| failed(describe_http_error(&error)))?;
+    let mut tries = 1;
+    let (status, body) = loop {
+        match get(&http, &url, token).await {
+            Ok((status, _)) if status.is_server_error() && tries < TRIES => {}
+            Ok(answer) => break answer,
+            Err(_) if tries < TRIES => {}
+            Err(error) => return Err(failed(describe_http_error(&error))),
+        }
+        tokio::time::sleep(PAUSE).await;
+        tries += 1;
+    };
     if !status.is_success() {
         let words: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let hint = if token.is_none() { "; is a --token-file needed?" } else { "" };
@@ -85,4 +94,14 @@ pub(super) async fn ask(api: &str, token: Option<&Secret>, repository: &str, com
         serde_json::from_slice(&body).map_err(|error| failed(format!("it is not a commit: {error}")))?;
     let author = answer.commit.author.map(|author| author.name).unwrap_or_default();
     Ok(Words { message: answer.commit.message, author })
+}
+
+async fn get(http: &Client, url: &str, token: Option<&Secret>) -> Result<(StatusCode, Bytes), reqwest::Error> {
+    let mut request =
+        http.get(url).header("Accept", "application/vnd.github+json").header("X-GitHub-Api-Version", "2022-11-28");
+    if let Some(token) = token {
+        request = request.bearer_auth(token.expose());
+    }
+    let answer = request.send().await?;
+    Ok((answer.status(), answer.bytes().await?))
 }

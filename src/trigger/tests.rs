@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args as _, FromArgMatches};
 use serde_json::{Value, json};
@@ -313,7 +314,11 @@ async fn the_message_comes_from_github_where_no_clone_has_it() {
     let bench = Bench::new(&payload());
     let fake = Fake::start().await;
     let (kubeconfig, template) = (fake.kubeconfig().display().to_string(), bench.template());
+    static FIRST: AtomicBool = AtomicBool::new(true);
     let router = axum::Router::new().fallback(|uri: axum::http::Uri, headers: axum::http::HeaderMap| async move {
+        if FIRST.swap(false, Ordering::Relaxed) {
+            return (axum::http::StatusCode::BAD_GATEWAY, axum::Json(json!({"message": "Server Error"})));
+        }
         assert_eq!(uri.path(), "/api/v3/repos/ads/preprocessor/commits/c0ffee0123456789c0ffee0123456789c0ffee01");
         match headers.get("Authorization").map(|value| value.to_str().unwrap()) {
             Some("Bearer t0ken") => (
