@@ -55,6 +55,13 @@ impl Place {
 pub fn open(url: &str, credentials: Option<&Path>) -> Result<History, Error> {
     let wrong = |reason: String| Error::Address { value: url.to_owned(), reason };
     if !url.contains("://") {
+        // A slip of the pen for an address, such as s3:/bucket: a folder of that name would keep the reports from everybody.
+        if url.split('/').next().is_some_and(|first| first.contains(':')) {
+            return Err(wrong(
+                "it is neither a folder nor an address as s3://BUCKET/PREFIX; ./ before it makes it a folder"
+                    .to_owned(),
+            ));
+        }
         return folder(Path::new(url), url);
     }
     let parsed = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
@@ -222,6 +229,7 @@ mod tests {
             [
                 say("ftp://host/history"),
                 say("https://example.com/history"),
+                say("s3:/bucket/history"),
                 say("s3://me:hunter2@bucket/history"),
                 say("https://account.blob.core.windows.net/container?sig=hunter2"),
                 open("s3://bucket", Some(Path::new("/none"))).unwrap_err().to_string(),
@@ -231,6 +239,7 @@ mod tests {
             @r#"
             --history "ftp://host/history" is not usable: it is neither a folder nor an address as s3://BUCKET/PREFIX, gs://… or az://…
             --history "https://example.com/history" is not usable: it is neither a folder nor an address as s3://BUCKET/PREFIX, gs://… or az://…
+            --history "s3:/bucket/history" is not usable: it is neither a folder nor an address as s3://BUCKET/PREFIX; ./ before it makes it a folder
             --history "s3://…" is not usable: it holds a secret; give that in a file of the folder --history-credentials instead
             --history "https://…" is not usable: it holds a secret; give that in a file of the folder --history-credentials instead
             cannot read /none, a setting of the history's store: mount the Secret or name the right folder with --history-credentials

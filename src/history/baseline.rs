@@ -65,7 +65,10 @@ fn confidence(text: &str) -> Result<f64, String> {
 
 fn min_change(text: &str) -> Result<f64, String> {
     let given = if text.is_empty() { Ok(How::default().min_change) } else { text.parse() };
-    given.ok().filter(|percent| *percent >= 0.0).ok_or_else(|| format!("{text:?} is no change in percent"))
+    given
+        .ok()
+        .filter(|percent| percent.is_finite() && *percent >= 0.0)
+        .ok_or_else(|| format!("{text:?} is no change in percent"))
 }
 
 fn test(text: &str) -> Result<Test, String> {
@@ -236,8 +239,8 @@ impl Search<'_> {
             Asked::Run(id) => self.usable(|key| asked.means(key), |run| run.id == *id).await?,
             Asked::Commit(sha) => self.of_commit(sha).await?,
             Asked::Branch(name) => {
-                let own = of(self.this).commit;
-                self.newest(|key| asked.means(key), |run| run.branch == *name && run.commit != own).await?
+                let is_other = other_commit(self.this);
+                self.newest(|key| asked.means(key) && is_other(key), |run| run.branch == *name).await?
             }
         };
         let found = if matches!(asked, Asked::Run(_)) { found.into_iter().take(1).collect() } else { found };
@@ -274,9 +277,10 @@ impl Search<'_> {
             return Ok((Vec::new(), why));
         }
         let before = started_at.map_or(String::new(), stamp);
-        let wanted =
-            |key: &Key| key.branch == segment(&base_branch) && (before.is_empty() || key.begin() < before.as_str());
-        let found = self.newest(wanted, |run| run.branch == base_branch && run.commit != own).await?;
+        let is_before = |key: &Key| before.is_empty() || key.begin() < before.as_str();
+        let is_other = other_commit(self.this);
+        let wanted = |key: &Key| key.branch == segment(&base_branch) && is_before(key) && is_other(key);
+        let found = self.newest(wanted, |run| run.branch == base_branch).await?;
         let note = match found.first() {
             Some(first) => format!(
                 "{why}: taken is {}, the newest commit of {base_branch} that was measured before",
@@ -358,6 +362,12 @@ impl Search<'_> {
     fn app(&self) -> &str {
         self.this.app.as_ref().map_or("", |app| &app.name)
     }
+}
+
+/// Whether a report's place is of another commit than this run; any may be where this one names none.
+fn other_commit(this: &Report) -> impl Fn(&Key) -> bool + use<> {
+    let own = of(this).commit;
+    move |key| own.is_empty() || key.commit != segment(&own)
 }
 
 /// Whether two runs have the same settings, and were made under the same circumstances.
@@ -532,6 +542,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_runs_of_this_commit_hide_no_other_and_a_run_without_a_commit_has_a_baseline_too() {
+        let bench = Bench::new();
+        let own: Vec<Report> =
+            (2..LOOKED_AT as u32 + 4).map(|minute| run(minute, &format!("own-{minute}"), "main", "f")).collect();
+        bench.keep(&own).await;
+        bench.keep(&[run(1, "m-1", "main", "m")]).await;
+        assert!(bench.say("branch:main", &this()).await.starts_with("branch:main: m-1"));
+        bench.keep(&[run(58, "by-hand", "main", "")]).await;
+        let by_hand = with(this(), |report| report.run.as_mut().unwrap().commit.clear());
+        assert_eq!(bench.say("branch:main", &by_hand).await, "branch:main: by-hand");
+    }
+
+    #[tokio::test]
     async fn only_runs_that_were_measured_in_the_same_way_count() {
         let bench = Bench::new();
         bench
@@ -618,7 +641,14 @@ mod tests {
         for wrong in ["main", "branch:", "run", "sha:c0ffee"] {
             assert!(wrong.parse::<Asked>().is_err(), "{wrong:?} was taken");
         }
-        for wrong in ["--confidence=100", "--confidence=0.95", "--min-change=-1", "--test=t", "--min-change=many"] {
+        for wrong in [
+            "--confidence=100",
+            "--confidence=0.95",
+            "--min-change=-1",
+            "--test=t",
+            "--min-change=many",
+            "--min-change=inf",
+        ] {
             assert!(Program::try_parse_from(["program", wrong]).is_err(), "{wrong} was taken");
         }
         let given = ["program", "--confidence=", "--min-change=", "--test=", "--baseline=", "--history="];

@@ -59,11 +59,27 @@ fn own(report: &Report) -> Vec<(String, String)> {
     let id = report.run.as_ref().map_or("", |run| run.id.as_str());
     let said = |value: &Value| {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        // A group or a topic that is called after the run is another in each, and tells nothing.
-        if id.is_empty() { text } else { text.replace(id, "(this run)") }
+        without(&text, id)
     };
     let properties = app.properties.iter().map(|(name, value)| (name.clone(), said(value)));
     properties.chain(app.components.iter().flat_map(size)).collect()
+}
+
+/// The text without the run's id where that is a word of it: a group or a topic that is called after the run is another in each,
+/// and tells nothing. An id of digits alone is no such name, any number may hold it.
+fn without(text: &str, id: &str) -> String {
+    if id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(id) {
+        out += before;
+        let is_word = !out.ends_with(char::is_alphanumeric) && !after.starts_with(char::is_alphanumeric);
+        out += if is_word { "(this run)" } else { id };
+        rest = after;
+    }
+    out + rest
 }
 
 fn size(component: &Component) -> Vec<(String, String)> {
@@ -144,6 +160,15 @@ mod tests {
             ]
         );
         assert_eq!(settings(&now, &now), []);
+    }
+
+    #[test]
+    fn a_runs_id_is_left_out_where_it_is_a_word() {
+        assert_eq!(without("perf-run-2, run-2.out", "run-2"), "perf-(this run), (this run).out");
+        assert_eq!(without("run-29 prerun-2", "run-2"), "run-29 prerun-2");
+        assert_eq!(without("30000", "3"), "30000");
+        assert_eq!(without("3 of 30", "3"), "3 of 30");
+        assert_eq!(without("any", ""), "any");
     }
 
     #[test]

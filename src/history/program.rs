@@ -92,15 +92,17 @@ pub async fn run(args: Args, _: &Step) -> Result<Exit, Failure> {
     let (text, value) = match &args.action {
         Action::List { branch, commit, last } => list(&history, &args.app, branch, commit, *last).await?,
         Action::Show { which } => {
-            let report = newest(&history, &args.app, which).await?;
+            let report = found(&history, &args.app, which).await?.swap_remove(0);
             (render::text(&report), serde_json::to_value(report).unwrap_or_default())
         }
         Action::Compare { baseline, this, how } => {
-            let this = newest(&history, &args.app, this).await?;
+            let mut reports = found(&history, &args.app, this).await?;
+            let counts = reports.iter().position(|report| unusable(report).is_none()).unwrap_or(0);
+            let this = reports.swap_remove(counts);
             let app = this.app.as_ref().map_or("", |app| &app.name);
             let asked = asked(&history, app, baseline).await?;
-            let found: Baseline = choose(&history, &asked, &this).await?.compare(&asked, &this, &how.how());
-            (comparison(&this, &found), serde_json::to_value(found).unwrap_or_default())
+            let compared: Baseline = choose(&history, &asked, &this).await?.compare(&asked, &this, &how.how());
+            (comparison(&this, &compared), serde_json::to_value(compared).unwrap_or_default())
         }
     };
     match args.output {
@@ -230,8 +232,8 @@ async fn asked(history: &History, app: &str, word: &str) -> Result<Asked, Error>
     })
 }
 
-/// The newest report that a word means: of those that count, where any does.
-async fn newest(history: &History, app: &str, word: &str) -> Result<Report, Error> {
+/// The reports that a word means, the newest first; at least one.
+async fn found(history: &History, app: &str, word: &str) -> Result<Vec<Report>, Error> {
     let asked = asked(history, app, word).await?;
     let mut keys = history.keys(app).await?;
     keys.retain(|key| asked.means(key));
@@ -241,13 +243,12 @@ async fn newest(history: &History, app: &str, word: &str) -> Result<Report, Erro
     if apps.len() > 1 {
         return Err(Error::Several { wanted: word.to_owned(), apps });
     }
-    let mut reports = history.reports_among(&keys, &Filter { last: Some(LOOKED_AT), ..Filter::default() }).await?;
-    let counts = reports.iter().position(|report| unusable(report).is_none()).unwrap_or(0);
+    let reports = history.reports_among(&keys, &Filter { last: Some(LOOKED_AT), ..Filter::default() }).await?;
     if reports.is_empty() {
         let (history, wanted) = (history.address().to_owned(), word.to_owned());
         return Err(Error::NoSuchRun { history, wanted, of: " that can be read".to_owned() });
     }
-    Ok(reports.swap_remove(counts))
+    Ok(reports)
 }
 
 /// A comparison as text: what is compared, in what it differs, and the numbers.
