@@ -474,12 +474,17 @@ async fn a_webhook_takes_the_message_and_gives_no_ts() {
     assert_eq!(message.body["blocks"][0]["type"], "header");
     assert_eq!(bench.send(&END).await.unwrap(), Exit::Done);
     assert_eq!(bench.messages().len(), 1, "it has taken this one");
+    std::fs::write(bench.file("webhook-url"), format!("{}{WEBHOOK_PATH}?another", bench.server)).unwrap();
+    assert_eq!(bench.send(&END).await.unwrap(), Exit::Done);
+    assert_eq!(bench.messages().len(), 2, "another webhook is told too");
+    assert_eq!(bench.send(&[&END[..], &["--channel=ads"]].concat()).await.unwrap(), Exit::Done);
+    assert_eq!(bench.messages().len(), 3, "and so is another channel");
 
     std::fs::remove_file(bench.file("report.json")).unwrap();
     bench.inbox.fail_next(Fault::Lost);
     bench.send(&START).await.unwrap_err();
     insta::assert_snapshot!(bench.send(&START).await.unwrap_err(), @"an earlier try to tell Slack got no answer, so the message may be there: look into the channel; it is not sent again");
-    assert_eq!(bench.messages().len(), 2);
+    assert_eq!(bench.messages().len(), 4);
 
     std::fs::write(bench.file("webhook-url"), format!("{}/services/T0/B0/secret", bench.server)).unwrap();
     let failure = bench.send(&END).await.unwrap_err();

@@ -22,6 +22,8 @@ mod told;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use openssl::sha::sha256;
+
 pub use client::{Client, Error, Posted, Upload, post_to_webhook};
 pub use message::{Content, Message};
 pub use told::Told;
@@ -152,9 +154,9 @@ async fn tell_by_webhook(
     report: &Report,
     deadline: Instant,
 ) -> Result<(), Failure> {
-    let channel = if args.channel.is_empty() { WEBHOOK } else { &args.channel };
+    let channel = webhook_name(url, &args.channel);
     let phase = args.beginning.phase;
-    let told = Told::of(report, channel);
+    let told = Told::of(report, &channel);
     if told.told == phase.as_str() {
         tracing::info!("Slack was told before");
         return Ok(());
@@ -162,18 +164,25 @@ async fn tell_by_webhook(
     if told.is_open(phase) {
         return Err(open());
     }
-    keep(step, channel, &Told { telling: phase.as_str().to_owned(), ..told.clone() });
+    keep(step, &channel, &Told { telling: phase.as_str().to_owned(), ..told.clone() });
     match post_to_webhook(url, message, deadline).await {
-        Ok(()) => keep(step, channel, &Told { told: phase.as_str().to_owned(), ..Told::default() }),
+        Ok(()) => keep(step, &channel, &Told { told: phase.as_str().to_owned(), ..Told::default() }),
         Err(error) => {
             if !error.leaves_open() {
-                keep(step, channel, &told);
+                keep(step, &channel, &told);
             }
             return Err(error.into());
         }
     }
     tracing::info!("told Slack by webhook");
     Ok(())
+}
+
+/// Under which name the report notes what a webhook has taken. Its address is a secret, so it is told from others by its digest.
+fn webhook_name(url: &Secret, channel: &str) -> String {
+    let digest = sha256(url.expose().as_bytes());
+    let digest: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{channel} {WEBHOOK}-{digest}").trim_start().to_owned()
 }
 
 /// What is said where nobody knows whether Slack has the message.

@@ -11,7 +11,7 @@ use crate::report::{Report, ending::Phase};
 /// The part of the report that is ours.
 const PART: &str = "slack";
 
-/// Where a channel was told of a run: kept in the report's part `slack`, under the channel's name as `--channel` gave it.
+/// Where a channel was told of a run: kept in the report's part `slack`, under the channel's name as `--channel` gave it, or under a webhook's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Told {
