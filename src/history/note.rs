@@ -40,8 +40,8 @@ impl History {
         self.store.put_opts(&self.note_path(folder, name)?, text.into(), mode.into()).await.map(|_| ())
     }
 
-    /// Not as deep as a report, so that no listing takes it for one.
+    /// Not as deep as a report and not called like one, so that nobody takes it for one.
     fn note_path(&self, folder: &str, name: &str) -> Result<Path, object_store::path::Error> {
-        Path::parse(format!("{}/{folder}/{name}.json", self.prefix))
+        Path::parse(format!("{}/{folder}/{name}", self.prefix))
     }
 }

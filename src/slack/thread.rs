@@ -41,11 +41,9 @@ impl Thread {
         let first = First { key: key.to_owned(), channel: channel.to_owned(), ts: String::new() };
         let mut thread = Self { history, note, first };
         for _ in 0..LOOKS {
-            if thread.history.begin_note(FOLDER, &thread.note, thread.text()).await? {
-                break;
-            }
+            // Read first: a history that may only be read has its threads too.
             thread.first.ts = thread.noted().await?;
-            if !thread.ts().is_empty() {
+            if !thread.ts().is_empty() || thread.history.begin_note(FOLDER, &thread.note, thread.text()).await? {
                 break;
             }
             tokio::time::sleep(LOOK).await;
@@ -112,6 +110,12 @@ mod tests {
         let thread = find(&folder, "12", "#perf").await;
         let reports = thread.history.reports("", &history::Filter::default()).await.unwrap();
         assert!(reports.is_empty());
-        assert!(std::fs::read_dir(folder.path().join(FOLDER)).unwrap().count() == 1);
+        let notes: Vec<_> =
+            std::fs::read_dir(folder.path().join(FOLDER)).unwrap().map(|note| note.unwrap().path()).collect();
+        assert_eq!(
+            (notes.len(), notes[0].extension()),
+            (1, None),
+            "what searches a folder for reports looks for .json"
+        );
     }
 }
