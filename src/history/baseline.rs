@@ -282,10 +282,15 @@ impl Search<'_> {
         let wanted = |key: &Key| key.branch == segment(&base_branch) && is_before(key) && is_other(key);
         let found = self.newest(wanted, |run| run.branch == base_branch).await?;
         let note = match found.first() {
-            Some(first) => format!(
-                "{why}: taken is {}, the newest commit of {base_branch} that was measured before",
-                short(&of(first).commit)
-            ),
+            Some(first) => {
+                let Run { id, commit, .. } = of(first);
+                let taken = if commit.is_empty() {
+                    format!("run {id}, the newest")
+                } else {
+                    format!("{}, the newest commit", short(&commit))
+                };
+                format!("{why}: taken is {taken} of {base_branch} that was measured before")
+            }
             None => format!("{why}, and no earlier commit of {base_branch} either"),
         };
         Ok((found, note))
@@ -308,6 +313,10 @@ impl Search<'_> {
             found.retain(comparable);
         }
         let Some(first) = found.first().cloned() else { return Ok(found) };
+        // Nobody knows whether two runs that name no commit were of one.
+        if of(&first).commit.is_empty() {
+            found.truncate(1);
+        }
         found.retain(|report| of(report).commit == of(&first).commit && alike(report, &first));
         Ok(found)
     }
@@ -549,9 +558,12 @@ mod tests {
         bench.keep(&own).await;
         bench.keep(&[run(1, "m-1", "main", "m")]).await;
         assert!(bench.say("branch:main", &this()).await.starts_with("branch:main: m-1"));
-        bench.keep(&[run(58, "by-hand", "main", "")]).await;
+        bench.keep(&[run(57, "also-by-hand", "main", ""), run(58, "by-hand", "main", "")]).await;
         let by_hand = with(this(), |report| report.run.as_mut().unwrap().commit.clear());
         assert_eq!(bench.say("branch:main", &by_hand).await, "branch:main: by-hand");
+        bench.keep(&[run(0, "first", "release/1", "")]).await;
+        let forked = with(this(), |report| report.run.as_mut().unwrap().base_branch = "release/1".into());
+        insta::assert_snapshot!(bench.say("", &forked).await, @"fork-point: first | the fork point b was not measured: taken is run first, the newest of release/1 that was measured before");
     }
 
     #[tokio::test]
