@@ -192,7 +192,8 @@ impl FromStr for Seconds {
                 "d" => 86_400.0,
                 _ => return Err(wrong()),
             };
-            total += Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+            let part = Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())?;
+            total = total.checked_add(part).ok_or_else(wrong)?;
             rest = &rest[end..];
         }
         if text.is_empty() { Err(wrong()) } else { Ok(Self(total)) }
@@ -245,6 +246,7 @@ mod tests {
         let seconds = |text: &str| text.parse::<Seconds>().map(|time| time.0.as_secs_f64());
         assert_eq!(seconds("90s"), Ok(90.0));
         assert_eq!(seconds("1h30m"), Ok(5400.0));
+        assert!(seconds("10000000000000000000s10000000000000000000s").is_err());
         assert_eq!(seconds("1h0m0s"), Ok(3600.0));
         assert_eq!(seconds("500ms"), Ok(0.5));
         assert_eq!(seconds("20"), Ok(20.0));
