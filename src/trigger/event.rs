@@ -35,6 +35,8 @@ pub(super) struct PullRequest {
     pub labels: Vec<String>,
     /// The label that this event has given to it.
     pub label: Option<String>,
+    /// Whether this event approves it, a fork's.
+    pub approved: bool,
 }
 
 /// An event, each of its values checked.
@@ -173,6 +175,7 @@ impl Event {
             fork,
             labels: pull.labels.into_iter().map(|label| label.name).collect(),
             label: payload.label.map(|label| label.name),
+            approved: false,
         };
         Ok(Self {
             subject: Subject::PullRequest(subject),

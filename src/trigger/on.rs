@@ -175,7 +175,9 @@ impl Filter {
     }
 
     fn refuse_pull_request(&self, pull: &PullRequest) -> Option<String> {
-        if !self.types.contains(&pull.action) {
+        // To approve a fork's pull request starts what its commits could not.
+        let starts = |kind: &String| *kind == pull.action || pull.approved && TYPES.contains(&kind.as_str());
+        if !self.types.iter().any(starts) {
             return Some(format!("the action {:?} is none of [{}]", pull.action, self.types.join(", ")));
         }
         let names = self.branches.as_ref().filter(|names| !names.take(&pull.base_branch))?;
@@ -228,6 +230,18 @@ mod tests {
             "the base branch \"main\" is none of [staging/**]"
         );
         assert_eq!(runs(STAGING, &push("refs/heads/staging/ads")), "it runs for pull_request, not for push");
+    }
+
+    #[test]
+    fn to_approve_a_fork_starts_what_its_commits_could_not_and_what_asks_for_a_label() {
+        let mut event = read(&pull_request("labeled", "staging/ads")).unwrap();
+        let Subject::PullRequest(pull) = &mut event.subject else { panic!("{event:?}") };
+        pull.approved = true;
+        let refusal = |types: &str| On::read(&format!("pull_request: {{types: [{types}]}}")).unwrap().refusal(&event);
+        for types in ["synchronize", "opened, reopened", "labeled"] {
+            assert_eq!(refusal(types), None, "{types}");
+        }
+        assert_eq!(refusal("closed").as_deref(), Some("the action \"labeled\" is none of [closed]"));
     }
 
     #[test]

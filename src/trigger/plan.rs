@@ -63,8 +63,7 @@ pub(super) fn decide(
 }
 
 impl Forks {
-    /// The event as the Pipelines' annotations are to see it: to approve a fork's pull request starts what the push of its newest
-    /// commit could not.
+    /// The event, with whether it approves a fork's pull request.
     pub fn approve(&self, mut event: Event) -> Event {
         if let Subject::PullRequest(pull) = &mut event.subject
             && pull.fork.is_some()
@@ -72,7 +71,7 @@ impl Forks {
             && self.label.is_some()
             && pull.label == self.label
         {
-            pull.action = "synchronize".to_owned();
+            pull.approved = true;
         }
         event
     }
