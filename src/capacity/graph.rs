@@ -184,14 +184,21 @@ fn common_ratio(nodes: &[Node], shares: &[f64], at: usize, inputs: &[(usize, Opt
     let input = |from: usize| nodes[from].measured.unwrap_or(shares[from]);
     let given: f64 = inputs.iter().filter_map(|(from, ratio)| Some((*ratio)? * input(*from))).sum();
     let open: Vec<f64> = inputs.iter().filter(|(_, ratio)| ratio.is_none()).map(|(from, _)| input(*from)).collect();
-    let (name, sum) = (nodes[at].name.clone(), open.iter().sum::<f64>());
-    match all - given {
-        _ if open.is_empty() => Ok(1.0),
-        _ if given > all * NEARLY => Err(Error::TooMuch { name, given, measured: all }),
-        left if sum > 0.0 => Ok(left.max(0.0) / sum),
-        left if all > given * NEARLY => Err(Error::NoInput { name, measured: left }),
-        _ => Ok(1.0),
+    let sum: f64 = open.iter().sum();
+    let name = || nodes[at].name.clone();
+    if open.is_empty() {
+        return Ok(1.0);
     }
+    if given > all * NEARLY {
+        return Err(Error::TooMuch { name: name(), given, measured: all });
+    }
+    if sum > 0.0 {
+        return Ok((all - given).max(0.0) / sum);
+    }
+    if all > given * NEARLY {
+        return Err(Error::NoInput { name: name(), measured: all - given });
+    }
+    Ok(1.0)
 }
 
 /// The components' names, for a message.
