@@ -18,7 +18,7 @@ use super::rest::{Named, Plan, Program};
 use super::wait::Wait;
 use super::{Error, Rest};
 use crate::report::App;
-use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs, flag};
+use crate::step::{Exit, Failure, KeyValue, Seconds, Step, StepArgs, flag, hex};
 
 /// How long a job must be up without a break unless the user says otherwise.
 const HOLD: &str = "10s";
@@ -328,7 +328,7 @@ async fn slots(rest: &Rest, plan: &Plan) -> Result<String, Error> {
 fn new_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     openssl::rand::rand_bytes(&mut bytes).map_err(Error::Random)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 fn update_app(step: &Step, change: impl FnOnce(&mut App)) -> Result<(), Failure> {

@@ -521,7 +521,7 @@ async fn content_name(jar: &Path) -> Result<String, Error> {
             count => hash.update(&buffer[..count]),
         }
     }
-    let digits: String = hash.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = step::hex(&hash.finish());
     let stem = jar.file_stem().unwrap_or_default().to_string_lossy();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     let stem: String = stem.chars().take(LONGEST_NAME).map(plain).collect();

@@ -99,10 +99,7 @@ mod tests {
     use openssl::sign::Verifier;
 
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+    use crate::step::hex;
 
     /// The example of FIPS 180-4, and test case 2 of RFC 4231.
     #[test]

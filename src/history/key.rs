@@ -8,6 +8,7 @@ use openssl::sha::sha256;
 
 use super::Error;
 use crate::report::Report;
+use crate::step::hex;
 
 /// What stands for a name that nobody gave. No branch of git is called so.
 const NOBODY: &str = "-";
@@ -96,8 +97,7 @@ pub(super) fn segment(text: &str) -> String {
         return out;
     }
     let digest = sha256(text.as_bytes());
-    let (kept, digest) = (&out[..KEPT], digest[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    format!("{kept}%{digest}")
+    format!("{}%{}", &out[..KEPT], hex(&digest[..16]))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub use told::Told;
 use crate::history::Place;
 use crate::report::Report;
 use crate::report::ending::{Beginning, Ending, Phase, subject};
-use crate::step::{Exit, Failure, Secret, Step, StepArgs, flag, mounted};
+use crate::step::{Exit, Failure, Secret, Step, StepArgs, flag, hex, mounted};
 use thread::Thread;
 
 /// What the report calls a webhook's channel, where nobody named it.
@@ -181,8 +181,7 @@ async fn tell_by_webhook(
 /// Under which name the report notes what a webhook has taken. Its address is a secret, so it is told from others by its digest.
 fn webhook_name(url: &Secret, channel: &str) -> String {
     let digest = sha256(url.expose().as_bytes());
-    let digest: String = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{channel} {WEBHOOK}-{digest}").trim_start().to_owned()
+    format!("{channel} {WEBHOOK}-{}", hex(&digest[..4])).trim_start().to_owned()
 }
 
 /// What is said where nobody knows whether Slack has the message.

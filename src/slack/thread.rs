@@ -6,6 +6,7 @@ use openssl::sha::sha256;
 use serde::{Deserialize, Serialize};
 
 use crate::history::{Error, History};
+use crate::step::hex;
 
 /// The history's folder of these notes.
 const FOLDER: &str = "slack-threads";
@@ -37,7 +38,7 @@ impl Thread {
     /// message.
     pub async fn find(history: History, key: &str, channel: &str) -> Result<Self, Error> {
         let digest = sha256(format!("{channel}\n{key}").as_bytes());
-        let note: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let note = hex(&digest[..16]);
         let first = First { key: key.to_owned(), channel: channel.to_owned(), ts: String::new() };
         let mut thread = Self { history, note, first };
         for _ in 0..LOOKS {

@@ -5,6 +5,7 @@
 
 mod args;
 mod exit;
+mod hex;
 mod http;
 mod near;
 mod process;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub use args::{KeyValue, LogFormat, Optional, Seconds, StepArgs, flag, mounted, part_name};
 pub use exit::{Exit, ExitClass, Failure};
+pub use hex::hex;
 pub use http::{client, client_builder, describe as describe_http_error};
 pub use near::near;
 pub use process::{ProcessGroup, terminate};

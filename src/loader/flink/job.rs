@@ -94,7 +94,7 @@ pub async fn run(
 fn new_id() -> Result<String, LoadError> {
     let mut bytes = [0; 16];
     openssl::rand::rand_bytes(&mut bytes).map_err(|_| LoadError::Vanished)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(crate::step::hex(&bytes))
 }
 
 /// Numbers of which some are missing are none.
