@@ -8,7 +8,7 @@ use super::key::{Key, segment, stamp};
 use super::store::same_application;
 use super::usable::unusable;
 use super::{Error, History, Place, circumstances, settings};
-use crate::report::{Baseline, Report, Run};
+use crate::report::{Baseline, Report, Run, short};
 use crate::verdict::{self, How, Test};
 
 /// How many runs are looked at for a baseline, the newest first.
@@ -256,7 +256,7 @@ impl Search<'_> {
     /// run.
     async fn fork_point(&mut self) -> Result<(Vec<Report>, String), Error> {
         let Run { base_branch, fork_point, commit: own, started_at, .. } = of(self.this);
-        let fork = short(&fork_point);
+        let fork = short(&fork_point, 12);
         if !fork_point.is_empty() && fork_point != own {
             let found = self.of_commit(&fork_point).await?;
             if !found.is_empty() {
@@ -287,7 +287,7 @@ impl Search<'_> {
                 let taken = if commit.is_empty() {
                     format!("run {id}, the newest")
                 } else {
-                    format!("{}, the newest commit", short(&commit))
+                    format!("{}, the newest commit", short(&commit, 12))
                 };
                 format!("{why}: taken is {taken} of {base_branch} that was measured before")
             }
@@ -395,11 +395,6 @@ fn other_pack(one: &Report, other: &Report) -> bool {
 
 fn of(report: &Report) -> Run {
     report.run.clone().unwrap_or_default()
-}
-
-/// A commit as people say it.
-pub(super) fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::baseline::{Asked, HowArgs, LOOKED_AT, choose, short};
+use super::baseline::{Asked, HowArgs, LOOKED_AT, choose};
 use super::usable::unusable;
 use super::{Error, Filter, History, Place, settings};
-use crate::report::{self, Baseline, Comparison, Difference, Metric, Outcome, Report, Run, quantity, render, title_of};
+use crate::report::{
+    self, Baseline, Comparison, Difference, Metric, Outcome, Report, Run, quantity, render, short, title_of,
+};
 use crate::step::{Exit, Failure, Step, StepArgs};
 
 /// What stands where there is nothing.
@@ -184,7 +186,7 @@ impl Row {
             or_none(self.run.id),
             or_none(self.app),
             or_none(clipped(&self.run.branch)),
-            or_none(short(&self.run.commit).to_owned()),
+            or_none(short(&self.run.commit, 12).to_owned()),
             clipped(self.run.message.lines().next().unwrap_or_default()),
             self.changed.iter().map(change).collect::<Vec<_>>().join(", "),
             load.unwrap_or(NONE.to_owned()),
@@ -255,7 +257,7 @@ async fn found(history: &History, app: &str, word: &str) -> Result<Vec<Report>, 
 fn comparison(this: &Report, found: &Baseline) -> String {
     let run = this.run.clone().unwrap_or_default();
     let side = |runs: &[String], commit: &str, branch: &str| {
-        let named = [(" of commit ", short(commit)), (" on ", branch)];
+        let named = [(" of commit ", short(commit, 12)), (" on ", branch)];
         let named = named.into_iter().filter(|(_, name)| !name.is_empty());
         runs.join(", ") + &named.map(|(word, name)| format!("{word}{name}")).collect::<String>()
     };

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::short;
+
 /// What a run was compared with. A run that was to be compared has it even if nothing was found, with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -33,7 +35,7 @@ impl Baseline {
     /// How it is called: by so many letters of its commit, else by its newest run; none where there is no baseline.
     pub fn name(&self, letters: usize) -> Option<&str> {
         let newest = self.runs.first()?;
-        Some(if self.commit.is_empty() { newest } else { self.commit.get(..letters).unwrap_or(&self.commit) })
+        Some(if self.commit.is_empty() { newest } else { short(&self.commit, letters) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Numbers as people read them: 10,000/s, 41 %, 12.3 ms, −12 %.
+//! Numbers and names as people read them: 10,000/s, 41 %, 12.3 ms, −12 %, c0ffee01.
 
 /// A number with thousands separators: whole from 100 on, with up to three significant digits below, and two of what is less
 /// than a tenth. Less than a millionth is nothing.
@@ -49,6 +49,11 @@ pub fn change_between((low, high): (f64, f64)) -> String {
 /// A metric's name in words: `spout_tps` is "spout TPS".
 pub fn title_of(metric: &str) -> String {
     metric.replace("back_pressure", "back-pressure").replace('_', " ").replace("tps", "TPS")
+}
+
+/// The beginning of a commit, which people know it by.
+pub fn short(commit: &str, letters: usize) -> &str {
+    commit.char_indices().nth(letters).map_or(commit, |(end, _)| &commit[..end])
 }
 
 /// A number as precise as its unit is read.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::blocks::{self, clip, escape};
 use crate::report::ending::{Beginning, Ending, Phase, subject};
-use crate::report::{Figures, Report, Run, Status, Verdict, render};
+use crate::report::{Figures, Report, Run, Status, Verdict, render, short};
 
 /// Slack cuts texts at about 40,000 characters and advises 4,000.
 const LONGEST: usize = 4000;
@@ -171,9 +171,9 @@ fn sign(status: Status) -> &'static str {
 
 /// The commit and the first line of its message.
 fn commit(run: &Run) -> Option<String> {
-    let short: String = run.commit.chars().take(8).collect();
+    let commit = escape(short(&run.commit, 8));
     let subject = clip(&escape(run.message.lines().next().unwrap_or_default()), LONGEST_PIECE);
-    (!short.is_empty()).then(|| format!("`{}` {subject}", escape(&short)).trim_end().to_owned())
+    (!commit.is_empty()).then(|| format!("`{commit}` {subject}").trim_end().to_owned())
 }
 
 fn linked(url: &str, text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::report::{Baseline, Load, Report, Run, Status, number, quantity};
+use crate::report::{Baseline, Load, Report, Run, Status, number, quantity, short};
 
 /// A circumstance.
 #[derive(Debug)]
@@ -35,7 +35,10 @@ fn of_run(run: &Run) -> Vec<Fact> {
         (branch, base) => format!("{branch} → {base}"),
     };
     vec![
-        Fact { link: commit_page(run), ..fact("commit", [&short(&run.commit), subject].join(" ").trim().to_owned()) },
+        Fact {
+            link: commit_page(run),
+            ..fact("commit", [short(&run.commit, 12), subject].join(" ").trim().to_owned())
+        },
         fact("author", run.author.clone()),
         fact("branch", branch),
         Fact { link: pull_request_page(run), ..fact("pull request", run.pull_request.clone()) },
@@ -88,11 +91,6 @@ fn line(baseline: &Baseline) -> String {
 fn runs(ids: &[String]) -> String {
     let count = if ids.len() == 1 { "run".to_owned() } else { format!("{} runs:", ids.len()) };
     format!("{count} {}", ids.join(", "))
-}
-
-/// As much of a commit as git needs.
-fn short(commit: &str) -> String {
-    commit.chars().take(12).collect()
 }
 
 fn commit_page(run: &Run) -> Option<String> {
